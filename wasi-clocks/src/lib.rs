@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod backend;
+mod ctx;
+#[cfg(feature = "p2")]
+mod host;
+pub mod manual;
+#[cfg(feature = "std")]
+pub mod os;
+mod sleep;
+mod timezone;
+
+pub use backend::{MonotonicClock, Timezone, WallClock};
+pub use ctx::WasiClocksCtx;
+#[cfg(feature = "p2")]
+pub use host::p2;
+pub use sleep::Sleep;
+pub use timezone::{TimezoneDisplay, Utc};
+pub use wasi_types::{Datetime, Duration, Instant};

@@ -1,0 +1,285 @@
+//! Connections that are kept for the next request.
+
+use super::HyperBody;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use std::collections::{HashMap, VecDeque};
+use std::string::String;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use std::vec::Vec;
+use tokio::sync::oneshot;
+use wasi_io::sync::Mutex;
+
+/// What a connection can be used for again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    pub(super) tls: bool,
+    /// In lower case; an IPv6 address without its brackets.
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+/// The sending end of a connection.
+pub(super) enum Sender {
+    Http1(http1::SendRequest<HyperBody>),
+    Http2(http2::SendRequest<HyperBody>),
+}
+
+type Sent = Result<http::Response<Incoming>, TrySendError<http::Request<HyperBody>>>;
+
+impl Sender {
+    pub(super) async fn send(&mut self, request: http::Request<HyperBody>) -> Sent {
+        match self {
+            Self::Http1(sender) => sender.try_send_request(request).await,
+            Self::Http2(sender) => sender.try_send_request(request).await,
+        }
+    }
+}
+
+/// What a request gets.
+pub(super) enum Lease {
+    /// A connection that served another before.
+    Reused(Sender),
+    /// Leave to make a connection.
+    Open(Permit),
+}
+
+/// One of the connections there may be, held while it is there.
+pub(super) struct Permit(Option<Arc<Pool>>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.take() {
+            pool.release();
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Connections at a time, idle ones included.
+    pub(super) connections: usize,
+    pub(super) idle_per_origin: usize,
+    pub(super) idle_timeout: Duration,
+}
+
+/// The connections of one client.
+pub(super) struct Pool {
+    limits: Limits,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    origins: HashMap<Origin, Kept>,
+    /// Permits given out.
+    open: usize,
+    waiting: VecDeque<Waiter>,
+    /// A task closes what is idle for too long.
+    swept: bool,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// HTTP/1 connections without a request; the one used last is at the end.
+    idle: Vec<(http1::SendRequest<HyperBody>, Instant)>,
+    /// The HTTP/2 connection, which any number use, and when one last began to.
+    shared: Option<(http2::SendRequest<HyperBody>, Instant)>,
+}
+
+struct Waiter {
+    /// Where a reused connection would do.
+    origin: Option<Origin>,
+    lease: oneshot::Sender<Lease>,
+}
+
+impl Pool {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            state: Mutex::new(State::default()),
+        })
+    }
+
+    /// Gives a connection to `origin` or leave to make one; where there are as many as there
+    /// may be, waits for one to go. `fresh` asks for one that served no other request.
+    pub(super) async fn lease(self: &Arc<Self>, origin: &Origin, fresh: bool) -> Lease {
+        let waiter = {
+            let mut state = self.state.lock();
+            if !fresh && let Some(sender) = state.reuse(origin) {
+                return Lease::Reused(sender);
+            }
+            if state.open < self.limits.connections {
+                state.open += 1;
+                return Lease::Open(Permit(Some(self.clone())));
+            }
+            // Its task drops the permit, which then comes to the first who waits.
+            state.close_oldest();
+            state.waiting.retain(|waiter| !waiter.lease.is_closed());
+            let (lease, waiter) = oneshot::channel();
+            state.waiting.push_back(Waiter {
+                origin: (!fresh).then(|| origin.clone()),
+                lease,
+            });
+            waiter
+        };
+        match waiter.await {
+            Ok(lease) => lease,
+            Err(_) => unreachable!("a waiter leaves the queue with a lease only"),
+        }
+    }
+
+    /// Takes back an HTTP/1 connection that is ready for another request.
+    pub(super) fn put(
+        self: &Arc<Self>,
+        origin: Origin,
+        mut sender: http1::SendRequest<HyperBody>,
+    ) {
+        let mut state = self.state.lock();
+        while let Some(at) = state.waits_for(&origin) {
+            let Some(waiter) = state.waiting.remove(at) else {
+                break;
+            };
+            match waiter.lease.send(Lease::Reused(Sender::Http1(sender))) {
+                Err(Lease::Reused(Sender::Http1(back))) => sender = back,
+                _ => return,
+            }
+        }
+        if state.waiting.iter().any(|waiter| !waiter.lease.is_closed()) {
+            return; // Closed, for those who want to go elsewhere.
+        }
+        let kept = state.origins.entry(origin).or_default();
+        kept.idle.retain(|(sender, _)| sender.is_ready());
+        if kept.idle.len() < self.limits.idle_per_origin {
+            kept.idle.push((sender, Instant::now()));
+            self.sweep(&mut state);
+        }
+    }
+
+    /// Lets others share a new HTTP/2 connection.
+    pub(super) fn share(
+        self: &Arc<Self>,
+        origin: &Origin,
+        sender: &http2::SendRequest<HyperBody>,
+    ) {
+        let mut state = self.state.lock();
+        while let Some(at) = state.waits_for(origin) {
+            if let Some(waiter) = state.waiting.remove(at) {
+                let _ = waiter.lease.send(Lease::Reused(Sender::Http2(sender.clone())));
+            }
+        }
+        let kept = state.origins.entry(origin.clone()).or_default();
+        match &kept.shared {
+            // Two requests met no connection and both made one: theirs alone, then.
+            Some((sender, _)) if !sender.is_closed() => {}
+            _ => {
+                kept.shared = Some((sender.clone(), Instant::now()));
+                self.sweep(&mut state);
+            }
+        }
+    }
+
+    fn release(self: Arc<Self>) {
+        let mut state = self.state.lock();
+        let mut permit = Permit(None);
+        while let Some(waiter) = state.waiting.pop_front() {
+            permit.0 = Some(self.clone());
+            match waiter.lease.send(Lease::Open(permit)) {
+                Ok(()) => return,
+                Err(Lease::Open(back)) => permit = back,
+                Err(Lease::Reused(_)) => unreachable!("a permit was sent"),
+            }
+            // The lock is held: its drop must not come back here.
+            permit.0 = None;
+        }
+        state.open -= 1;
+    }
+
+    /// Sees that what stays idle is closed in time.
+    fn sweep(self: &Arc<Self>, state: &mut State) {
+        if core::mem::replace(&mut state.swept, true) {
+            return;
+        }
+        let pool = Arc::downgrade(self);
+        tokio::spawn(async move {
+            while let Some(at) = Weak::upgrade(&pool).and_then(|pool| pool.expire()) {
+                tokio::time::sleep_until(at.into()).await;
+            }
+        });
+    }
+
+    /// Closes what is idle for too long; the time of the next one to, if any is left.
+    fn expire(&self) -> Option<Instant> {
+        let mut state = self.state.lock();
+        let (now, timeout) = (Instant::now(), self.limits.idle_timeout);
+        let mut next: Option<Instant> = None;
+        let mut stays = |open: bool, since: Instant| {
+            // Too far away to be told is never.
+            let end = since.checked_add(timeout);
+            let stays = open && end.is_none_or(|end| end > now);
+            if stays && let Some(end) = end {
+                next = Some(next.map_or(end, |next| next.min(end)));
+            }
+            stays
+        };
+        state.origins.retain(|_, kept| {
+            kept.idle.retain(|(sender, since)| stays(sender.is_ready(), *since));
+            kept.shared = (kept.shared.take())
+                .filter(|(sender, since)| stays(!sender.is_closed(), *since));
+            !kept.idle.is_empty() || kept.shared.is_some()
+        });
+        state.swept = next.is_some();
+        next
+    }
+}
+
+impl State {
+    fn reuse(&mut self, origin: &Origin) -> Option<Sender> {
+        let kept = self.origins.get_mut(origin)?;
+        if let Some((sender, since)) = &mut kept.shared {
+            if sender.is_ready() {
+                *since = Instant::now();
+                return Some(Sender::Http2(sender.clone()));
+            }
+            kept.shared = None;
+        }
+        while let Some((sender, _)) = kept.idle.pop() {
+            if sender.is_ready() {
+                return Some(Sender::Http1(sender));
+            }
+        }
+        None
+    }
+
+    fn waits_for(&self, origin: &Origin) -> Option<usize> {
+        self.waiting.iter().position(|waiter| {
+            waiter.origin.as_ref() == Some(origin) && !waiter.lease.is_closed()
+        })
+    }
+
+    /// Closes the connection that is idle for the longest time; a shared one ends with its
+    /// requests.
+    fn close_oldest(&mut self) {
+        let oldest = (self.origins.values_mut())
+            .flat_map(|kept| {
+                let idle = kept.idle.first().map(|(_, since)| (*since, true));
+                let shared = kept.shared.as_ref().map(|(_, since)| (*since, false));
+                idle.into_iter().chain(shared)
+            })
+            .min_by_key(|(since, _)| *since);
+        let Some((oldest, idle)) = oldest else {
+            return;
+        };
+        for kept in self.origins.values_mut() {
+            if idle && kept.idle.first().is_some_and(|(_, since)| *since == oldest) {
+                kept.idle.remove(0);
+                return;
+            }
+            if !idle && kept.shared.as_ref().is_some_and(|(_, since)| *since == oldest) {
+                kept.shared = None;
+                return;
+            }
+        }
+    }
+}

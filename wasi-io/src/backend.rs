@@ -1,0 +1,94 @@
+//! The traits an operating system implements.
+
+use bytes::Bytes;
+use core::task::{Context, Poll};
+use wasi_error::StreamError;
+
+/// Something that can be waited for (`wasi:io/poll.pollable`).
+pub trait Pollable: Send + 'static {
+    /// `Ready` once the event has come, and at every call from then on until the state that
+    /// it stands for is used up.
+    ///
+    /// Pending, it keeps the waker of `cx`. Any number of tasks may wait on one object, each
+    /// with a waker of its own: all of them are woken ([`WakerSet`](crate::WakerSet) helps).
+    /// A failed source is ready: the failure is reported by the operation itself.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// A source of bytes (`wasi:io/streams.input-stream`).
+///
+/// Dropping it releases what it reads from. Its [`Pollable::poll_ready`] is ready when
+/// [`InputStream::poll_read`] would be.
+pub trait InputStream: Pollable {
+    /// Reads what is there now, up to `buf.len()` bytes, and says how many they were.
+    ///
+    /// Pending, it has taken no byte and keeps the waker of `cx`; the next call may bring
+    /// another buffer. `Ok(0)` comes only for an empty `buf`, which does not wait.
+    ///
+    /// # Errors
+    /// - [`StreamError::Closed`]: the end was reached before this call.
+    /// - [`StreamError::LastOperationFailed`]: the source failed; nothing was read.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<Result<usize, StreamError>>;
+
+    /// As [`InputStream::poll_read`], giving bytes that the source holds already where it can.
+    ///
+    /// The default reads into a new buffer of `max` bytes once the stream is ready.
+    fn poll_read_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: usize,
+    ) -> Poll<Result<Bytes, StreamError>> {
+        core::task::ready!(self.poll_ready(cx));
+        let mut buf = alloc::vec![0; max];
+        self.poll_read(cx, &mut buf).map_ok(|n| {
+            buf.truncate(n);
+            buf.into()
+        })
+    }
+
+    /// As [`InputStream::poll_read`], dropping the bytes. The default reads them.
+    fn poll_skip(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Result<usize, StreamError>> {
+        self.poll_read_bytes(cx, max).map_ok(|bytes| bytes.len())
+    }
+}
+
+/// A sink of bytes (`wasi:io/streams.output-stream`).
+///
+/// Its [`Pollable::poll_ready`] is ready when [`OutputStream::check_write`] would give at
+/// least 1, or an error. Bytes that were written are on their way when the stream is dropped
+/// after a flush has ended; without one they may be lost.
+pub trait OutputStream: Pollable {
+    /// How many bytes [`OutputStream::write`] takes now without waiting; 0 while it takes
+    /// none, and until a flush has ended.
+    ///
+    /// # Errors
+    /// - [`StreamError::Closed`]: the sink takes no more bytes, ever.
+    /// - [`StreamError::LastOperationFailed`]: bytes that were taken before could not be
+    ///   delivered; reported once, then it is closed.
+    fn check_write(&mut self) -> Result<usize, StreamError>;
+
+    /// Takes all of `bytes`. The caller has the permit: the writes since the last
+    /// [`OutputStream::check_write`] are together no longer than what it gave.
+    ///
+    /// # Errors
+    /// As [`OutputStream::check_write`]; nothing of `bytes` was taken.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StreamError>;
+
+    /// As [`OutputStream::write`], for bytes that are owned already.
+    fn write_bytes(&mut self, bytes: Bytes) -> Result<(), StreamError> {
+        self.write(&bytes)
+    }
+
+    /// Begins to deliver what was written; it has ended when `check_write` gives more than 0
+    /// or an error. The default is for sinks that buffer nothing.
+    ///
+    /// # Errors
+    /// As [`OutputStream::check_write`].
+    fn flush(&mut self) -> Result<(), StreamError> {
+        self.check_write().map(drop)
+    }
+}

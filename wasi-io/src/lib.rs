@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod backend;
+mod ctx;
+#[cfg(feature = "p2")]
+mod host;
+pub mod memory;
+#[cfg(feature = "std")]
+pub mod os;
+mod streams;
+pub mod sync;
+mod wakers;
+
+pub use backend::{InputStream, OutputStream, Pollable};
+pub use ctx::WasiIoCtx;
+#[cfg(feature = "p2")]
+pub use host::p2;
+pub use streams::{BLOCKING_WRITE_MAX, DynInputStream, DynOutputStream, Trap};
+pub use wakers::{SharedWaker, WakerSet};
+pub use wasi_error::{Error, StreamError};
