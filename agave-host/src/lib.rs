@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod ctx;
+#[cfg(feature = "std")]
+mod engine;
+mod guest;
+mod host;
+mod limits;
+mod link;
+#[cfg(feature = "std")]
+pub mod os;
+mod program;
+mod service;
+mod state;
+
+pub use ctx::{Ctx, CtxBuilder};
+#[cfg(feature = "std")]
+pub use engine::HostBuilder;
+pub use guest::{BoxFuture, Executor, TimedOut};
+pub use host::Host;
+pub use limits::Limits;
+pub use link::add_to_linker;
+pub use program::{LoadError, Program};
+pub use service::{RequestNumber, ServeError, Service};
+pub use state::HostState;

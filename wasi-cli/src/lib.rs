@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod backend;
+mod ctx;
+mod exit;
+#[cfg(feature = "p2")]
+mod host;
+mod lines;
+pub mod memory;
+#[cfg(feature = "std")]
+pub mod os;
+
+pub use backend::{Stdin, Stdout};
+pub use ctx::WasiCliCtx;
+pub use exit::Exit;
+#[cfg(feature = "p2")]
+pub use host::p2;
+pub use lines::LineOutput;

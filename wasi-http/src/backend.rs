@@ -27,6 +27,43 @@ pub enum Method {
     Other(String),
 }
 
+impl Method {
+    /// Its name on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+            Self::Options => "OPTIONS",
+            Self::Trace => "TRACE",
+            Self::Patch => "PATCH",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl From<String> for Method {
+    /// The method of this name; the case matters (RFC 9110, section 9.1).
+    fn from(name: String) -> Self {
+        const KNOWN: [Method; 9] = [
+            Method::Get,
+            Method::Head,
+            Method::Post,
+            Method::Put,
+            Method::Delete,
+            Method::Connect,
+            Method::Options,
+            Method::Trace,
+            Method::Patch,
+        ];
+        let known = KNOWN.into_iter().find(|method| method.as_str() == name);
+        known.unwrap_or(Self::Other(name))
+    }
+}
+
 /// A request's scheme (`wasi:http/types.scheme`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
@@ -35,6 +72,17 @@ pub enum Scheme {
     Https,
     /// Any other scheme.
     Other(String),
+}
+
+impl From<String> for Scheme {
+    /// The scheme of this name, in any case (RFC 3986, section 3.1).
+    fn from(name: String) -> Self {
+        match name {
+            name if name.eq_ignore_ascii_case("http") => Self::Http,
+            name if name.eq_ignore_ascii_case("https") => Self::Https,
+            name => Self::Other(name),
+        }
+    }
 }
 
 /// A request, on its way in or out.
@@ -81,12 +129,19 @@ pub trait Body: Send + 'static {
     ///
     /// # Errors
     /// The [`ErrorCode`] says why the body ends before its end.
-    fn poll_frame(&mut self, cx: &mut Context<'_>)
-    -> Poll<Option<Result<Frame, ErrorCode>>>;
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, ErrorCode>>>;
 
-    /// How many bytes of content are still to come, where that is certain.
+    /// How many bytes of content are still to come, where that is certain. A body that knows
+    /// of trailer fields says `None`: HTTP/1.1 sends those only after content whose length was
+    /// not told.
     fn remaining(&self) -> Option<u64> {
         None
+    }
+
+    /// Whether it is certain that nothing more comes: neither content, nor trailers, nor an
+    /// error.
+    fn is_end(&self) -> bool {
+        false
     }
 }
 
@@ -107,8 +162,16 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What sends requests for guests.
 pub trait Client: Send + Sync + 'static {
-    /// Sends `request` and gives the response once its head is there. Dropping the future
-    /// gives the request up.
+    /// Sends `request` and gives the response once its head is there.
+    ///
+    /// The exchange makes progress on its own from this call on, whether the future is polled
+    /// or not: a guest may write all of the request's body before it asks for the response. A
+    /// client that needs a task for that spawns one; the future only waits for the head.
+    /// Dropping the future before it is ready gives the request up; from then on, dropping the
+    /// response's body does. The request's body may go on after the head of the response came.
+    ///
+    /// A future that is ready with an error at its first poll makes the guest's call fail
+    /// (`outgoing-handler.handle`); a later error is one of the response.
     ///
     /// # Errors
     /// The [`ErrorCode`] of `wasi:http/types` that names the cause; a client without a grant

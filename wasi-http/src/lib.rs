@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod backend;
+mod ctx;
+mod exchange;
+mod fields;
+mod guest_fields;
+#[cfg(feature = "p2")]
+mod host;
+mod incoming;
+pub mod memory;
+mod message;
+#[cfg(feature = "std")]
+pub mod os;
+mod outgoing;
+mod uri;
+
+pub use backend::{
+    Body, BoxFuture, Client, Frame, Method, Request, RequestOptions, Response, Scheme,
+};
+pub use ctx::{Denied, WasiHttpCtx};
+pub use exchange::{FutureIncomingResponse, ResponseOutparam};
+pub use fields::{FIELD_OVERHEAD, Fields};
+pub use guest_fields::GuestFields;
+#[cfg(feature = "p2")]
+pub use host::p2;
+pub use incoming::{AlreadyTaken, FutureTrailers, IncomingBody, Trailers};
+pub use message::{IncomingRequest, IncomingResponse, Invalid, OutgoingRequest, OutgoingResponse};
+pub use outgoing::{MessageKind, OutgoingBody};
+pub use wasi_error::http::{
+    DnsErrorPayload, ErrorCode, FieldSizePayload, HeaderError, TlsAlertReceivedPayload,
+};

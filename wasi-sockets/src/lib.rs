@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod address;
+mod backend;
+mod connection;
+mod ctx;
+#[cfg(feature = "p2")]
+mod host;
+mod lookup;
+mod loopback;
+#[cfg(feature = "std")]
+pub mod os;
+mod tcp;
+
+pub use backend::{
+    Denied, IpAddressFamily, Lookup, Network, Shutdown, Socket, SocketOption, TcpListener,
+    TcpSocket, TcpStream,
+};
+pub use connection::{Accepted, TcpInputStream, TcpOutputStream};
+pub use ctx::{DynNetwork, WasiSocketsCtx};
+#[cfg(feature = "p2")]
+pub use host::p2;
+pub use lookup::ResolveAddressStream;
+pub use loopback::LoopbackNet;
+pub use tcp::DynTcpSocket;
+pub use wasi_error::sockets::ErrorCode;

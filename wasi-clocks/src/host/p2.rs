@@ -17,6 +17,7 @@ pub mod bindings {
         world: "wasi:clocks/imports",
         with: { "wasi:io": wasi_io::p2::bindings::wasi::io },
         imports: { default: trappable },
+        require_store_data_send: true,
     });
 }
 

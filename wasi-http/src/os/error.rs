@@ -8,9 +8,15 @@ use std::string::{String, ToString};
 use wasi_error::http::{DnsErrorPayload, ErrorCode, TlsAlertReceivedPayload};
 
 /// The first `T` among the causes of `error`.
-fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    core::iter::successors(Some(error), |error| error.source())
-        .find_map(|error| error.downcast_ref())
+fn cause<T: StdError + 'static>(error: &hyper::Error) -> Option<&T> {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// An exchange that ended before the head of the response.
@@ -81,9 +87,7 @@ pub(super) fn of_io(error: &IoError) -> ErrorCode {
         }
         // The system's own rules, such as those of its firewall.
         ErrorKind::PermissionDenied => ErrorCode::DestinationIpProhibited,
-        ErrorKind::AddrNotAvailable | ErrorKind::NetworkDown => {
-            ErrorCode::DestinationUnavailable
-        }
+        ErrorKind::AddrNotAvailable | ErrorKind::NetworkDown => ErrorCode::DestinationUnavailable,
         _ => tls(error).unwrap_or_else(|| ErrorCode::InternalError(Some(error.to_string()))),
     }
 }
@@ -136,10 +140,22 @@ mod tests {
             (ErrorKind::ConnectionReset, ErrorCode::ConnectionTerminated),
             (ErrorKind::UnexpectedEof, ErrorCode::ConnectionTerminated),
             (ErrorKind::TimedOut, ErrorCode::ConnectionTimeout),
-            (ErrorKind::HostUnreachable, ErrorCode::DestinationIpUnroutable),
-            (ErrorKind::NetworkUnreachable, ErrorCode::DestinationIpUnroutable),
-            (ErrorKind::PermissionDenied, ErrorCode::DestinationIpProhibited),
-            (ErrorKind::AddrNotAvailable, ErrorCode::DestinationUnavailable),
+            (
+                ErrorKind::HostUnreachable,
+                ErrorCode::DestinationIpUnroutable,
+            ),
+            (
+                ErrorKind::NetworkUnreachable,
+                ErrorCode::DestinationIpUnroutable,
+            ),
+            (
+                ErrorKind::PermissionDenied,
+                ErrorCode::DestinationIpProhibited,
+            ),
+            (
+                ErrorKind::AddrNotAvailable,
+                ErrorCode::DestinationUnavailable,
+            ),
         ] {
             assert_eq!(of_io(&kind.into()), code, "{kind:?}");
         }
@@ -171,7 +187,10 @@ mod tests {
             ErrorCode::DnsError(payload) => payload.rcode,
             other => panic!("{other}"),
         };
-        assert_eq!(rcode("x: Name or service not known").as_deref(), Some("NXDOMAIN"));
+        assert_eq!(
+            rcode("x: Name or service not known").as_deref(),
+            Some("NXDOMAIN")
+        );
         assert_eq!(
             rcode("x: Temporary failure in name resolution").as_deref(),
             Some("SERVFAIL")

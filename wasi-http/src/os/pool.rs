@@ -131,11 +131,7 @@ impl Pool {
     }
 
     /// Takes back an HTTP/1 connection that is ready for another request.
-    pub(super) fn put(
-        self: &Arc<Self>,
-        origin: Origin,
-        mut sender: http1::SendRequest<HyperBody>,
-    ) {
+    pub(super) fn put(self: &Arc<Self>, origin: Origin, mut sender: http1::SendRequest<HyperBody>) {
         let mut state = self.state.lock();
         while let Some(at) = state.waits_for(&origin) {
             let Some(waiter) = state.waiting.remove(at) else {
@@ -149,24 +145,25 @@ impl Pool {
         if state.waiting.iter().any(|waiter| !waiter.lease.is_closed()) {
             return; // Closed, for those who want to go elsewhere.
         }
+        if self.limits.idle_per_origin == 0 {
+            return;
+        }
         let kept = state.origins.entry(origin).or_default();
         kept.idle.retain(|(sender, _)| sender.is_ready());
         if kept.idle.len() < self.limits.idle_per_origin {
             kept.idle.push((sender, Instant::now()));
-            self.sweep(&mut state);
         }
+        self.sweep(&mut state);
     }
 
     /// Lets others share a new HTTP/2 connection.
-    pub(super) fn share(
-        self: &Arc<Self>,
-        origin: &Origin,
-        sender: &http2::SendRequest<HyperBody>,
-    ) {
+    pub(super) fn share(self: &Arc<Self>, origin: &Origin, sender: &http2::SendRequest<HyperBody>) {
         let mut state = self.state.lock();
         while let Some(at) = state.waits_for(origin) {
             if let Some(waiter) = state.waiting.remove(at) {
-                let _ = waiter.lease.send(Lease::Reused(Sender::Http2(sender.clone())));
+                let _ = waiter
+                    .lease
+                    .send(Lease::Reused(Sender::Http2(sender.clone())));
             }
         }
         let kept = state.origins.entry(origin.clone()).or_default();
@@ -224,9 +221,10 @@ impl Pool {
             stays
         };
         state.origins.retain(|_, kept| {
-            kept.idle.retain(|(sender, since)| stays(sender.is_ready(), *since));
-            kept.shared = (kept.shared.take())
-                .filter(|(sender, since)| stays(!sender.is_closed(), *since));
+            kept.idle
+                .retain(|(sender, since)| stays(sender.is_ready(), *since));
+            kept.shared =
+                (kept.shared.take()).filter(|(sender, since)| stays(!sender.is_closed(), *since));
             !kept.idle.is_empty() || kept.shared.is_some()
         });
         state.swept = next.is_some();
@@ -253,33 +251,30 @@ impl State {
     }
 
     fn waits_for(&self, origin: &Origin) -> Option<usize> {
-        self.waiting.iter().position(|waiter| {
-            waiter.origin.as_ref() == Some(origin) && !waiter.lease.is_closed()
-        })
+        self.waiting
+            .iter()
+            .position(|waiter| waiter.origin.as_ref() == Some(origin) && !waiter.lease.is_closed())
     }
 
-    /// Closes the connection that is idle for the longest time; a shared one ends with its
-    /// requests.
+    /// Closes the connection that is idle for the longest time. Where there is none, gives up
+    /// the shared one used last the longest time ago, which ends with its requests.
     fn close_oldest(&mut self) {
-        let oldest = (self.origins.values_mut())
-            .flat_map(|kept| {
-                let idle = kept.idle.first().map(|(_, since)| (*since, true));
-                let shared = kept.shared.as_ref().map(|(_, since)| (*since, false));
-                idle.into_iter().chain(shared)
-            })
-            .min_by_key(|(since, _)| *since);
-        let Some((oldest, idle)) = oldest else {
-            return;
-        };
         for kept in self.origins.values_mut() {
-            if idle && kept.idle.first().is_some_and(|(_, since)| *since == oldest) {
-                kept.idle.remove(0);
-                return;
-            }
-            if !idle && kept.shared.as_ref().is_some_and(|(_, since)| *since == oldest) {
-                kept.shared = None;
-                return;
-            }
+            // Those that the peer closed hold no permit any more.
+            kept.idle.retain(|(sender, _)| sender.is_ready());
+        }
+        let idle = (self.origins.values_mut())
+            .filter(|kept| !kept.idle.is_empty())
+            .min_by_key(|kept| kept.idle[0].1);
+        if let Some(kept) = idle {
+            kept.idle.remove(0);
+            return;
+        }
+        let shared = (self.origins.values_mut())
+            .filter(|kept| kept.shared.is_some())
+            .min_by_key(|kept| kept.shared.as_ref().map(|(_, since)| *since));
+        if let Some(kept) = shared {
+            kept.shared = None;
         }
     }
 }

@@ -1,0 +1,123 @@
+//! The servers: what is compared.
+
+mod agave;
+mod native;
+mod wasmtime_http;
+mod wasmtime_serve;
+mod wasmtime_tuned;
+
+use crate::Failure;
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A column of the comparison.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// hyper, answering by itself.
+    Hyper,
+    /// wasmtime's HTTP host, set up as `wasmtime serve` sets itself up.
+    Wasmtime,
+    /// wasmtime's HTTP host on our engine, our pool, and an executor a core: what our settings
+    /// give without our code.
+    WasmtimeTuned,
+    /// Ours.
+    Agave,
+}
+
+impl Column {
+    pub const ALL: [Self; 4] = [
+        Self::Hyper,
+        Self::Wasmtime,
+        Self::WasmtimeTuned,
+        Self::Agave,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hyper => "hyper",
+            Self::Wasmtime => "wasmtime-serve",
+            Self::WasmtimeTuned => "wasmtime-tuned",
+            Self::Agave => "agave",
+        }
+    }
+}
+
+impl FromStr for Column {
+    type Err = Failure;
+
+    fn from_str(name: &str) -> Result<Self, Failure> {
+        let column = Self::ALL.into_iter().find(|column| column.name() == name);
+        column.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("no server `{name}`: {names}").into()
+        })
+    }
+}
+
+/// A component to serve.
+#[derive(Clone, Copy)]
+pub enum Guest {
+    /// Hello world on no library at all.
+    HelloTiny,
+    /// Hello world on Rust's standard library.
+    Hello,
+    /// A program with a route that computes.
+    Testbed,
+}
+
+impl Guest {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HelloTiny => "hello_tiny",
+            Self::Hello => "hello",
+            Self::Testbed => "testbed",
+        }
+    }
+
+    fn component(self) -> Result<Vec<u8>, Failure> {
+        let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests");
+        let path = guests.join(self.name()).with_extension("wasm");
+        std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()).into())
+    }
+}
+
+impl FromStr for Guest {
+    type Err = Failure;
+
+    fn from_str(name: &str) -> Result<Self, Failure> {
+        let guests = [Self::HelloTiny, Self::Hello, Self::Testbed];
+        let guest = guests.into_iter().find(|guest| guest.name() == name);
+        guest.ok_or_else(|| format!("no guest `{name}`").into())
+    }
+}
+
+/// Runs a server; it tells its address on standard output, and does not end.
+pub fn run(column: Column, guest: Guest, timeout: Option<Duration>) -> Result<(), Failure> {
+    match column {
+        Column::Hyper => native::run(),
+        Column::Wasmtime => wasmtime_serve::run(&guest.component()?, timeout),
+        Column::WasmtimeTuned => wasmtime_tuned::run(&guest.component()?, timeout),
+        Column::Agave => agave::run(&guest.component()?, timeout),
+    }
+}
+
+/// Where every server listens: on a port that the system chooses.
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Accepts connections on the multi-threaded runtime that this is called in, and spawns what
+/// `serve` makes of each.
+async fn accept<F>(serve: impl Fn(tokio::net::TcpStream) -> F) -> Result<(), Failure>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = tokio::net::TcpListener::bind(ANY_PORT).await?;
+    println!("{}", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(serve(stream));
+    }
+}

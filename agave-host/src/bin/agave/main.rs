@@ -1,0 +1,116 @@
+//! The `agave` command: flags to settings, settings to a [`Host`](agave_host::Host).
+
+#![forbid(unsafe_code)]
+
+mod options;
+mod serve;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Runs WebAssembly components with WASI.
+///
+/// Nothing is granted that is not asked for: no network, no environment, no files.
+#[derive(Parser)]
+#[command(name = "agave", version, propagate_version = true)]
+struct Agave {
+    #[command(subcommand)]
+    command: Command,
+
+    /// What to log on standard error
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
+    log: Level,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve HTTP with a wasi:http/proxy component
+    Serve(serve::Serve),
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Level {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl From<Level> for log::LevelFilter {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Off => Self::Off,
+            Level::Error => Self::Error,
+            Level::Warn => Self::Warn,
+            Level::Info => Self::Info,
+            Level::Debug => Self::Debug,
+            Level::Trace => Self::Trace,
+        }
+    }
+}
+
+/// What a command says when it can't go on: one line.
+type Failure = Box<dyn std::error::Error>;
+
+/// Exits with 0; with 1 and a line on standard error when the command failed; with 2 when its
+/// flags are wrong.
+fn main() -> ExitCode {
+    let agave = Agave::parse();
+    start_log(agave.log);
+    let result = match agave.command {
+        Command::Serve(serve) => serve.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("agave: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The command's own lines and the guests', none of what libraries log.
+fn start_log(level: Level) {
+    env_logger::Builder::new()
+        .filter_module("agave", level.into())
+        .format(|out, record| {
+            let level = record.level().as_str();
+            writeln!(
+                out,
+                "{level:<5} {}",
+                on_one_line(&record.args().to_string())
+            )
+        })
+        .init();
+}
+
+/// A guest's text stays on its line, and moves no cursor.
+fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() && c != '\t' {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Agave::command().debug_assert();
+    }
+
+    #[test]
+    fn what_a_guest_writes_stays_on_one_line() {
+        assert_eq!(on_one_line("a\tb\nc\x1b[2Jä"), "a\tb\\nc\\u{1b}[2Jä");
+    }
+}

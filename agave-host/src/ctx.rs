@@ -1,0 +1,95 @@
+use crate::Limits;
+use alloc::sync::Arc;
+use wasi_cli::WasiCliCtx;
+use wasi_clocks::WasiClocksCtx;
+use wasi_http::{Client, WasiHttpCtx};
+use wasi_io::WasiIoCtx;
+use wasi_random::WasiRandomCtx;
+use wasi_sockets::{Network, WasiSocketsCtx};
+
+/// What one guest is granted, and its limits.
+///
+/// Nothing is granted by default but the time and random numbers (with feature `std`; without
+/// it their sources must be handed over): no network, no environment, no files, no argument
+/// but the program's name.
+pub struct Ctx {
+    pub(crate) io: WasiIoCtx,
+    pub(crate) clocks: WasiClocksCtx,
+    pub(crate) random: WasiRandomCtx,
+    pub(crate) sockets: WasiSocketsCtx,
+    pub(crate) cli: WasiCliCtx,
+    pub(crate) http: WasiHttpCtx,
+    pub(crate) limits: Limits,
+}
+
+impl Ctx {
+    /// Begins with this machine's clocks and random numbers.
+    #[cfg(feature = "std")]
+    pub fn builder() -> CtxBuilder {
+        Self::with(WasiClocksCtx::default(), WasiRandomCtx::default())
+    }
+
+    /// Begins with `clocks` and `random`.
+    pub fn with(clocks: WasiClocksCtx, random: WasiRandomCtx) -> CtxBuilder {
+        CtxBuilder(Self {
+            io: WasiIoCtx::new(),
+            clocks,
+            random,
+            sockets: WasiSocketsCtx::new(),
+            cli: WasiCliCtx::default(),
+            http: WasiHttpCtx::default(),
+            limits: Limits::new(),
+        })
+    }
+}
+
+/// Makes a [`Ctx`], grant by grant.
+pub struct CtxBuilder(Ctx);
+
+impl CtxBuilder {
+    /// Stream limits.
+    pub fn io(mut self, io: WasiIoCtx) -> Self {
+        self.0.io = io;
+        self
+    }
+
+    /// Environment, arguments and standard streams.
+    pub fn cli(mut self, cli: WasiCliCtx) -> Self {
+        self.0.cli = cli;
+        self
+    }
+
+    /// Sockets and names on `network`: wrap it to grant less than all of it.
+    pub fn network(self, network: Arc<dyn Network>) -> Self {
+        let sockets = WasiSocketsCtx::new().network(network);
+        self.sockets(sockets.allow_name_lookup(true))
+    }
+
+    /// Sockets, with limits of your own.
+    pub fn sockets(mut self, sockets: WasiSocketsCtx) -> Self {
+        self.0.sockets = sockets;
+        self
+    }
+
+    /// Outgoing HTTP through `client`.
+    pub fn http_client(self, client: Arc<dyn Client>) -> Self {
+        self.http(WasiHttpCtx::new().client(client))
+    }
+
+    /// Outgoing HTTP, and limits of HTTP both ways.
+    pub fn http(mut self, http: WasiHttpCtx) -> Self {
+        self.0.http = http;
+        self
+    }
+
+    /// The limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.0.limits = limits;
+        self
+    }
+
+    /// The guest's state.
+    pub fn build(self) -> Ctx {
+        self.0
+    }
+}

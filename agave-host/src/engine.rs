@@ -1,0 +1,107 @@
+//! Engines for this machine.
+
+use crate::{Host, Limits, LoadError};
+use core::time::Duration;
+use std::thread;
+use wasmtime::PoolingAllocationConfig;
+use wasmtime::{Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy};
+
+/// How often guests that compute are interrupted: others get their turn, and a timeout is
+/// seen.
+const TICK: Duration = Duration::from_millis(2);
+
+/// What of a linear memory or table stays in RAM between two guests: reset by copying what
+/// was written, which costs less than giving the pages back.
+const MEMORY_KEPT: usize = 1 << 20;
+const TABLE_KEPT: usize = 64 << 10;
+
+/// Sets up a [`Host`] for this machine.
+#[derive(Clone, Debug)]
+pub struct HostBuilder {
+    instances: u32,
+    memory: usize,
+}
+
+impl HostBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            instances: 1000,
+            memory: Limits::new().memory_max(),
+        }
+    }
+
+    /// How many instances can live at once; 1,000. One more fails to start.
+    pub fn instances(mut self, instances: u32) -> Self {
+        self.instances = instances.max(1);
+        self
+    }
+
+    /// The most bytes of linear memory that the [`Limits`] of any of its guests will allow; as
+    /// many as [`Limits::memory`] has by default. 4 GiB at most.
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes.min(1 << 32);
+        self
+    }
+
+    /// Makes the engine, links every interface, and starts the thread that counts its epochs,
+    /// which ends with the engine.
+    ///
+    /// # Errors
+    /// [`LoadError::Engine`]: the system has no address space or no thread for it.
+    pub fn build(self) -> Result<Host, LoadError> {
+        let engine = Engine::new(&self.config()).map_err(LoadError::Engine)?;
+        let weak = engine.weak();
+        thread::Builder::new()
+            .name("agave-epochs".into())
+            .spawn(move || count_epochs(&weak))
+            .map_err(|error| LoadError::Engine(error.into()))?;
+        Host::with_engine(engine)
+    }
+
+    fn config(&self) -> Config {
+        let mut config = Config::new();
+        // What is purely 0.2 runs without the task records that 0.3 needs: half the price of
+        // a host call.
+        config.concurrency_support(false);
+        config.epoch_interruption(true);
+        config.memory_init_cow(true);
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_component_instances(self.instances)
+            .total_core_instances(self.instances.saturating_mul(4))
+            .total_memories(self.instances)
+            .total_tables(self.instances.saturating_mul(4))
+            .total_stacks(self.instances)
+            .max_memory_size(self.memory)
+            .linear_memory_keep_resident(MEMORY_KEPT)
+            .table_keep_resident(TABLE_KEPT);
+        if PoolingAllocationConfig::is_pagemap_scan_available() && !may_swap() {
+            pool.pagemap_scan(Enabled::Yes);
+        }
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        config
+    }
+}
+
+impl Host {
+    /// Sets up a host for this machine: an engine that pools instances, with epochs.
+    pub fn builder() -> HostBuilder {
+        HostBuilder::new()
+    }
+}
+
+/// Whether pages may leave RAM. The scan for what a guest has written passes over those that
+/// did, and the next guest would find them as they were.
+fn may_swap() -> bool {
+    // A heading, then a line for each swap area.
+    std::fs::read_to_string("/proc/swaps").map_or(true, |swaps| swaps.lines().count() > 1)
+}
+
+fn count_epochs(engine: &EngineWeak) {
+    loop {
+        thread::sleep(TICK);
+        match engine.upgrade() {
+            Some(engine) => engine.increment_epoch(),
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! One run of a guest, and what moves it on.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::future::{Future, poll_fn};
+use core::pin::Pin;
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::task::{Context, Poll, ready};
+use wasi_clocks::Sleep;
+use wasi_io::Pollable;
+
+/// A boxed future.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What runs the guests that their requests no longer wait for.
+pub trait Executor: Send + Sync + 'static {
+    /// Runs `task` to its end.
+    fn spawn(&self, task: BoxFuture<()>);
+
+    /// Is offered a guest that has computed for more than a moment: another thread may take
+    /// it. The future that comes back ends with the guest, and dropping it drops the guest.
+    /// The default keeps it here.
+    fn relocate(&self, guest: BoxFuture<wasmtime::Result<()>>) -> BoxFuture<wasmtime::Result<()>> {
+        guest
+    }
+
+    /// Lets every other task that is ready have a turn. A guest that computes waits for it at
+    /// each tick of the epoch. The default is to be polled again.
+    fn yield_now(&self) -> BoxFuture<()> {
+        let mut yielded = false;
+        Box::pin(poll_fn(move |cx| {
+            if core::mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }))
+    }
+}
+
+/// How often a guest is interrupted before it counts as one that computes.
+const MOMENT: u32 = 2;
+
+/// A guest at work. Dropping it ends it, and frees what it holds.
+pub(crate) struct Guest {
+    run: BoxFuture<wasmtime::Result<()>>,
+    interruptions: Arc<AtomicU32>,
+    executor: Arc<dyn Executor>,
+    relocated: bool,
+}
+
+impl Guest {
+    /// `interruptions` counts the ticks of the epoch that found this guest computing.
+    pub(crate) fn new(
+        run: BoxFuture<wasmtime::Result<()>>,
+        interruptions: Arc<AtomicU32>,
+        executor: Arc<dyn Executor>,
+    ) -> Self {
+        Self {
+            run,
+            interruptions,
+            executor,
+            relocated: false,
+        }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<wasmtime::Result<()>> {
+        let poll = self.run.as_mut().poll(cx);
+        let computes = self.interruptions.load(Ordering::Relaxed) >= MOMENT;
+        if poll.is_ready() || self.relocated || !computes {
+            return poll;
+        }
+        self.relocated = true;
+        let run = core::mem::replace(&mut self.run, Box::pin(core::future::pending()));
+        self.run = self.executor.relocate(run);
+        self.run.as_mut().poll(cx)
+    }
+}
+
+/// The guest's time is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the guest ran out of time (its timeout is {0} ms)")]
+pub struct TimedOut(pub(crate) u64);
+
+/// `run`, given up when `sleep` ends first.
+pub(crate) async fn limited<T>(
+    run: impl Future<Output = wasmtime::Result<T>>,
+    mut sleep: Option<(Sleep, TimedOut)>,
+) -> wasmtime::Result<T> {
+    let mut run = core::pin::pin!(run);
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = run.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        match &mut sleep {
+            None => Poll::Pending,
+            Some((sleep, timed_out)) => {
+                ready!(sleep.poll_ready(cx));
+                Poll::Ready(Err((*timed_out).into()))
+            }
+        }
+    })
+    .await
+}

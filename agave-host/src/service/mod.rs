@@ -1,0 +1,226 @@
+//! Programs that answer HTTP requests (`wasi:http/incoming-handler@0.2`).
+
+mod answer;
+mod body;
+mod instance;
+
+use crate::guest::{Executor, Guest, TimedOut};
+use crate::{Ctx, LoadError, Program};
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use answer::{Answer, Answered};
+use body::GuestBody;
+use core::future::poll_fn;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::task::Poll;
+use instance::Instance;
+use wasi_error::http::ErrorCode;
+use wasi_http::memory::Empty;
+use wasi_http::{Body, Method, Request, Response};
+use wasi_io::sync::Mutex;
+use wasmtime::component::ComponentExportIndex;
+
+/// Why a request got no response from its guest.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The guest returned, or dropped the `response-outparam`, without a response.
+    #[error("the guest gave no response")]
+    NoResponse,
+    /// The guest answered with an error code in place of a response.
+    #[error("the guest answered with an error: {0}")]
+    Guest(ErrorCode),
+    /// The guest trapped, or ran out of a limit or of time.
+    #[error("the guest failed: {}", causes(.0))]
+    Failed(wasmtime::Error),
+}
+
+impl ServeError {
+    /// Whether the guest ended because its time was up.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.is::<TimedOut>())
+    }
+}
+
+/// The chain of causes on one line, without the backtrace.
+fn causes(error: &wasmtime::Error) -> String {
+    let lines = error.chain().map(|cause| {
+        let text = cause.to_string();
+        text.lines().next().map(String::from).unwrap_or_default()
+    });
+    let told: Vec<String> = lines
+        .filter(|line| !line.ends_with("wasm backtrace:"))
+        .collect();
+    told.join(": ")
+}
+
+/// The number of the request that an instance works on, as its log lines show it.
+#[derive(Clone, Debug, Default)]
+pub struct RequestNumber(Arc<AtomicU64>);
+
+impl RequestNumber {
+    /// Counted from 1 over the service's life; with a reused instance, that of its newest
+    /// request.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, number: u64) {
+        self.0.store(number, Ordering::Relaxed);
+    }
+}
+
+/// Answers requests with instances of one program.
+///
+/// Each request has an instance of its own, made for it and thrown away after it, unless
+/// [`Service::reuse`] says otherwise. A guest may go on after its response has ended until it
+/// returns or its time is up; if the response is dropped before its end, so is the guest, with
+/// all that it holds.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+struct Inner {
+    program: Program,
+    handle: ComponentExportIndex,
+    ctx: Box<dyn Fn(RequestNumber) -> Ctx + Send + Sync>,
+    executor: Arc<dyn Executor>,
+    report: Box<dyn Fn(u64, &ServeError) + Send + Sync>,
+    requests: AtomicU64,
+    reuse: u32,
+    idle: Mutex<Vec<Instance>>,
+}
+
+impl Service {
+    /// A service of `program`. Every new instance is given what `ctx` makes for it. A guest
+    /// runs on the task that waits for its response, and goes on without it on `executor`.
+    ///
+    /// # Errors
+    /// [`LoadError::NoExport`]: the program has no `wasi:http/incoming-handler@0.2`.
+    pub fn new(
+        program: Program,
+        ctx: impl Fn(RequestNumber) -> Ctx + Send + Sync + 'static,
+        executor: Arc<dyn Executor>,
+    ) -> Result<Self, LoadError> {
+        Ok(Self(Arc::new(Inner {
+            handle: program.export("wasi:http/incoming-handler@0.2.12", "handle")?,
+            program,
+            ctx: Box::new(ctx),
+            executor,
+            report: Box::new(|_, _| {}),
+            requests: AtomicU64::new(0),
+            reuse: 1,
+            idle: Mutex::default(),
+        })))
+    }
+
+    /// Calls `report` with a request's number and what went wrong, once for each request that
+    /// fails, before its response or after that began.
+    pub fn report(self, report: impl Fn(u64, &ServeError) + Send + Sync + 'static) -> Self {
+        self.set_up(|inner| inner.report = Box::new(report))
+    }
+
+    /// Gives an instance up to `requests` requests (at least 1), one after another. Its memory
+    /// stays as the last one left it: for programs that treat all their clients alike.
+    pub fn reuse(self, requests: u32) -> Self {
+        self.set_up(|inner| inner.reuse = requests.max(1))
+    }
+
+    fn set_up(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            change(inner);
+        }
+        self
+    }
+
+    /// Has a guest answer `request`. The response's body moves the guest on as it is polled.
+    ///
+    /// # Errors
+    /// [`ServeError`]; it was reported already.
+    pub async fn handle(&self, request: Request) -> Result<Response, ServeError> {
+        self.handle_holding(request, ()).await
+    }
+
+    /// As [`Service::handle`]. `hold` is dropped when the guest has ended, which can be long
+    /// after its response has: a permit, say, of a bounded number.
+    ///
+    /// # Errors
+    /// As [`Service::handle`].
+    pub async fn handle_holding(
+        &self,
+        request: Request,
+        hold: impl Send + 'static,
+    ) -> Result<Response, ServeError> {
+        let number = self.0.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        // The head is all of a response to HEAD (RFC 9110, section 9.3.2).
+        let head_only = request.method == Method::Head;
+        let answer = Arc::new(Answer::default());
+        let mut guest = Some(instance::start(&self.0, number, request, &answer, hold));
+
+        let answered = poll_fn(|cx| {
+            let ended = match &mut guest {
+                Some(running) => running.poll(cx),
+                None => Poll::Ready(Ok(())),
+            };
+            if ended.is_ready() {
+                guest = None;
+            }
+            match (answer.poll(cx), ended) {
+                (Poll::Ready(Answered::Response(response)), ended) => {
+                    // It answered and then failed: the response stands as far as it goes.
+                    if let Poll::Ready(Err(error)) = ended {
+                        (self.0.report)(number, &ServeError::Failed(error));
+                    }
+                    Poll::Ready(Ok(response))
+                }
+                (_, Poll::Ready(Err(error))) => Poll::Ready(Err(ServeError::Failed(error))),
+                (Poll::Ready(Answered::Error(code)), _) => {
+                    Poll::Ready(Err(ServeError::Guest(code)))
+                }
+                (Poll::Ready(Answered::Nothing), _) | (_, Poll::Ready(Ok(()))) => {
+                    Poll::Ready(Err(ServeError::NoResponse))
+                }
+                (Poll::Pending, Poll::Pending) => Poll::Pending,
+            }
+        })
+        .await;
+
+        let response = match answered {
+            Ok(response) => response,
+            Err(error) => {
+                (self.0.report)(number, &error);
+                if let Some(guest) = guest {
+                    self.run_on(number, guest);
+                }
+                return Err(error);
+            }
+        };
+        let Response {
+            status,
+            headers,
+            body,
+        } = response;
+        let body = GuestBody::new(self.clone(), number, body, guest);
+        let body: Box<dyn Body> = if head_only || matches!(status, 204 | 304) {
+            body.discard();
+            Box::new(Empty)
+        } else {
+            Box::new(body)
+        };
+        Ok(Response {
+            status,
+            headers,
+            body,
+        })
+    }
+
+    /// Lets a guest go on that nobody waits for.
+    fn run_on(&self, number: u64, mut guest: Guest) {
+        let service = self.clone();
+        self.0.executor.spawn(Box::pin(async move {
+            if let Err(error) = poll_fn(|cx| guest.poll(cx)).await {
+                (service.0.report)(number, &ServeError::Failed(error));
+            }
+        }));
+    }
+}

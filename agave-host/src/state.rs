@@ -1,0 +1,120 @@
+use crate::guest::{Executor, TimedOut};
+use crate::limits::Limiter;
+use crate::{Ctx, Limits};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
+use wasi_cli::p2::{WasiCliCtxView, WasiCliView};
+use wasi_clocks::p2::{WasiClocksCtxView, WasiClocksView};
+use wasi_clocks::{Instant, Sleep};
+use wasi_filesystem::p2::{WasiFilesystemCtxView, WasiFilesystemView};
+
+use wasi_http::p2::{WasiHttpCtxView, WasiHttpView};
+use wasi_io::p2::{WasiIoCtxView, WasiIoView};
+use wasi_random::WasiRandomCtx;
+use wasi_random::p2::WasiRandomView;
+use wasi_sockets::p2::{WasiSocketsCtxView, WasiSocketsView};
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+/// All that the host holds for one instance. Dropping it closes and frees everything that
+/// the guest had open.
+pub struct HostState {
+    table: ResourceTable,
+    ctx: Ctx,
+    limiter: Limiter,
+    deadline: Option<(Instant, TimedOut)>,
+    interruptions: Arc<AtomicU32>,
+}
+
+impl HostState {
+    /// The state of a guest that may do what `ctx` grants.
+    pub fn new(ctx: Ctx) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(ctx.limits.handles_max());
+        Self {
+            table,
+            limiter: Limiter::new(&ctx.limits),
+            ctx,
+            deadline: None,
+            interruptions: Arc::default(),
+        }
+    }
+
+    /// The guest's limits.
+    pub fn limits(&self) -> &Limits {
+        &self.ctx.limits
+    }
+
+    /// A store with this state and its limits.
+    pub(crate) fn into_store(self, engine: &Engine, executor: Arc<dyn Executor>) -> Store<Self> {
+        let call_bytes = self.ctx.limits.call_bytes_max();
+        let handles = self.ctx.limits.handles_max();
+        let mut store = Store::new(engine, self);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(call_bytes);
+        store.set_max_component_handles(handles);
+        // Without epochs in the engine this is never called.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |store| {
+            let state = store.data();
+            match state.deadline {
+                Some((deadline, timed_out)) if state.ctx.clocks.now() >= deadline => {
+                    Err(timed_out.into())
+                }
+                _ => {
+                    state.interruptions.fetch_add(1, Ordering::Relaxed);
+                    Ok(UpdateDeadline::YieldCustom(1, executor.yield_now()))
+                }
+            }
+        });
+        store
+    }
+
+    /// Starts the time of a run: the wait for its end, and the count of ticks that found it
+    /// computing.
+    pub(crate) fn begin(&mut self) -> (Option<(Sleep, TimedOut)>, Arc<AtomicU32>) {
+        self.interruptions.store(0, Ordering::Relaxed);
+        let sleep = self.ctx.limits.timeout_after().map(|timeout| {
+            let timed_out = TimedOut(timeout / 1_000_000);
+            let deadline = self.ctx.clocks.now().saturating_add(timeout);
+            self.deadline = Some((deadline, timed_out));
+            (self.ctx.clocks.sleep_until(deadline), timed_out)
+        });
+        (sleep, self.interruptions.clone())
+    }
+}
+
+macro_rules! views {
+    ($($view:ident { $method:ident } -> $ctx_view:ident;)*) => {$(
+        impl $view for HostState {
+            fn $method(&mut self) -> $ctx_view<'_> {
+                $ctx_view {
+                    ctx: &mut self.ctx.$method,
+                    table: &mut self.table,
+                }
+            }
+        }
+    )*};
+}
+
+views! {
+    WasiIoView { io } -> WasiIoCtxView;
+    WasiClocksView { clocks } -> WasiClocksCtxView;
+    WasiSocketsView { sockets } -> WasiSocketsCtxView;
+    WasiCliView { cli } -> WasiCliCtxView;
+    WasiHttpView { http } -> WasiHttpCtxView;
+}
+
+impl WasiRandomView for HostState {
+    fn random(&mut self) -> &WasiRandomCtx {
+        &self.ctx.random
+    }
+}
+
+impl WasiFilesystemView for HostState {
+    fn filesystem(&mut self) -> WasiFilesystemCtxView<'_> {
+        WasiFilesystemCtxView {
+            table: &mut self.table,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The `agave` command as its users have it: the real binary, over real sockets on loopback.
+#![cfg(target_os = "linux")]
+
+mod agent;
+mod bodies;
+mod command_line;
+mod failures;
+mod isolation;
+mod leaving;
+mod limits;
+mod outgoing;
+mod signals;
+mod support;

@@ -1,0 +1,122 @@
+//! Answers to the client.
+
+use crate::bindings::wasi::http::types::{
+    Fields, OutgoingBody, OutgoingResponse, ResponseOutparam,
+};
+use crate::bindings::wasi::io::poll::Pollable;
+use crate::bindings::wasi::io::streams::{OutputStream, StreamError};
+use crate::refusal::{ALLOW, Refusal};
+
+/// The header that says that the addresses are not the resolver's.
+const FALLBACK: &str = "x-agent-fallback";
+
+/// The client's side of a request that is not yet answered.
+pub struct Client {
+    pub out: ResponseOutparam,
+    /// The client asked for the head alone.
+    pub head_only: bool,
+    /// Goes into the header `x-agent-fallback`.
+    pub notice: Option<String>,
+}
+
+impl Client {
+    /// Answers with a text that is there as a whole.
+    pub fn text(self, status: u16, text: &[u8]) {
+        let mut body = self.start(status, Some(text.len()));
+        // A client that has left cannot be told.
+        if body.write(text).is_ok() {
+            body.finish();
+        }
+    }
+
+    /// Answers with a status and its sentence.
+    pub fn refuse(self, refusal: Refusal) {
+        let mut text = refusal.message;
+        text.push('\n');
+        self.text(refusal.status, text.as_bytes());
+    }
+
+    /// Sends the head; `length` is the body's, where it is known.
+    pub fn start(self, status: u16, length: Option<usize>) -> Body {
+        let headers = Fields::new();
+        let set = |name: &str, value: &str| {
+            headers
+                .append(name, value.as_bytes())
+                .expect("a name and a value that are always valid");
+        };
+        set("content-type", "text/plain; charset=utf-8");
+        // What a peer sends must not become a page of this origin.
+        set("x-content-type-options", "nosniff");
+        if status == 405 {
+            set("allow", ALLOW);
+        }
+        if let Some(notice) = &self.notice {
+            set(FALLBACK, notice);
+        }
+        // The body of an answer to HEAD is empty whatever the length says, and a host
+        // may hold the two against each other.
+        if let Some(length) = length.filter(|_| !self.head_only) {
+            set("content-length", &length.to_string());
+        }
+        let response = OutgoingResponse::new(headers);
+        response
+            .set_status_code(status)
+            .expect("a status from 200 to 504");
+        let body = response.body().expect("the first body");
+        let stream = body.write().expect("the first stream");
+        ResponseOutparam::set(self.out, Ok(response));
+        Body {
+            writable: stream.subscribe(),
+            stream,
+            body,
+            head_only: self.head_only,
+        }
+    }
+}
+
+/// A body on its way. Dropped before [`finish`](Self::finish), it ends in a way that the
+/// client can tell from a complete one.
+pub struct Body {
+    // Children go before their parents.
+    writable: Pollable,
+    stream: OutputStream,
+    body: OutgoingBody,
+    head_only: bool,
+}
+
+impl Body {
+    /// Sends all of `bytes`, and waits for the client where it is slow.
+    ///
+    /// Errors: the client has gone.
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), StreamError> {
+        if self.head_only {
+            return Ok(());
+        }
+        while !bytes.is_empty() {
+            match self.stream.check_write()? {
+                0 => self.writable.block(),
+                budget => {
+                    let budget = usize::try_from(budget).unwrap_or(usize::MAX);
+                    let (now, later) = bytes.split_at(budget.min(bytes.len()));
+                    self.stream.write(now)?;
+                    bytes = later;
+                }
+            }
+        }
+        self.stream.flush()
+    }
+
+    /// Ends a complete body.
+    pub fn finish(self) {
+        let Self {
+            writable,
+            stream,
+            body,
+            ..
+        } = self;
+        drop(writable);
+        drop(stream);
+        // It fails where the client has gone.
+        let _ = OutgoingBody::finish(body, None);
+    }
+}

@@ -1,0 +1,57 @@
+//! Links every `add_to_linker`, and a service on top, into one program without std.
+
+#![no_std]
+#![no_main]
+extern crate alloc;
+
+mod platform;
+
+use agave_host::{BoxFuture, Ctx, Executor, Host, Service};
+use alloc::sync::Arc;
+use wasi_clocks::manual::ManualClock;
+use wasi_random::WasiRandomCtx;
+use wasmtime::component::Component;
+use wasmtime::{Config, Engine};
+
+/// Runs what it is given at once.
+struct Inline;
+
+impl Executor for Inline {
+    fn spawn(&self, task: BoxFuture<()>) {
+        platform::block_on(task);
+    }
+}
+
+/// `code` is a component compiled elsewhere: there is no compiler here.
+fn serve(code: &[u8]) -> wasmtime::Result<()> {
+    let engine = Engine::new(&Config::new())?;
+    // Every interface crate's `p2::add_to_linker`.
+    let host = Host::with_engine(engine)?;
+    // SAFETY: the program is linked, and never run.
+    let component = unsafe { Component::deserialize(host.engine(), code)? };
+    let program = host.link(&component)?;
+    let grants = |_| {
+        let clock = ManualClock::default();
+        let clocks = wasi_clocks::WasiClocksCtx::new(clock.clone(), clock);
+        Ctx::with(clocks, WasiRandomCtx::seeded(0)).build()
+    };
+    let service = Service::new(program, grants, Arc::new(Inline))?;
+    let response = platform::block_on(service.handle(wasi_http::Request {
+        method: wasi_http::Method::Get,
+        scheme: None,
+        authority: None,
+        path_with_query: None,
+        headers: wasi_http::Fields::new(),
+        body: wasi_http::memory::empty(),
+    }))?;
+    core::hint::black_box(response.status);
+    Ok(())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn _start() -> ! {
+    if let Err(error) = serve(core::hint::black_box(&[])) {
+        core::hint::black_box(&error);
+    }
+    platform::halt()
+}

@@ -1,0 +1,80 @@
+//! The standard streams of this process, and any other blocking reader or writer.
+
+mod reader;
+mod writer;
+
+pub use reader::Reader;
+pub use writer::Writer;
+
+use crate::{Stdin, Stdout};
+use std::io::{self, IsTerminal};
+use std::sync::{Arc, LazyLock};
+use wasi_io::{DynInputStream, DynOutputStream};
+
+/// The standard input of this process, shared by all guests that have it: each byte goes to the
+/// one that asks first.
+///
+/// It is read by a thread that the process starts when the first guest asks for a byte; up to
+/// 16 KiB are read before a guest takes them. Nothing is read for nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemStdin;
+
+impl Stdin for SystemStdin {
+    fn stream(&self) -> DynInputStream {
+        static STDIN: LazyLock<Reader> = LazyLock::new(|| Reader::new(io::stdin()));
+        STDIN.stream()
+    }
+
+    fn is_terminal(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+}
+
+/// The standard output or error of this process.
+///
+/// Each is written by a thread that the process starts at the first write. Every
+/// `SystemStdout` (not: every clone) has a buffer of its own of 64 KiB, and they are written in
+/// turn, so that guests don't hold up each other.
+#[derive(Clone)]
+pub struct SystemStdout {
+    writer: Writer,
+    is_terminal: fn() -> bool,
+}
+
+impl SystemStdout {
+    /// The standard output.
+    pub fn stdout() -> Self {
+        static THREAD: LazyLock<Arc<writer::Thread>> =
+            LazyLock::new(|| writer::Thread::new(io::stdout()));
+        Self {
+            writer: Writer::on(THREAD.clone()),
+            is_terminal: || io::stdout().is_terminal(),
+        }
+    }
+
+    /// The standard error.
+    pub fn stderr() -> Self {
+        static THREAD: LazyLock<Arc<writer::Thread>> =
+            LazyLock::new(|| writer::Thread::new(io::stderr()));
+        Self {
+            writer: Writer::on(THREAD.clone()),
+            is_terminal: || io::stderr().is_terminal(),
+        }
+    }
+
+    /// Waits until all is written that guests wrote so far, or can't be. To be awaited before
+    /// the process ends.
+    pub async fn written(&self) {
+        self.writer.written().await;
+    }
+}
+
+impl Stdout for SystemStdout {
+    fn stream(&self) -> DynOutputStream {
+        self.writer.stream()
+    }
+
+    fn is_terminal(&self) -> bool {
+        (self.is_terminal)()
+    }
+}

@@ -1,0 +1,287 @@
+use crate::Stdout;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::future::poll_fn;
+use core::task::{Context, Poll};
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use wasi_io::{DynOutputStream, OutputStream, Pollable, StreamError, WakerSet, sync::Mutex};
+
+/// What one [`Writer`] holds and has promised to take, in bytes.
+const CAPACITY: usize = 64 << 10;
+
+/// A standard output into anything that is written by blocking, such as a file. Clones and
+/// streams write in the order of their calls.
+///
+/// A thread of its own writes, from a buffer of 64 KiB: it starts at the first write, and ends
+/// after the last byte when the last clone and stream are dropped. A flush has ended when the
+/// bytes before it are written and flushed there.
+#[derive(Clone)]
+pub struct Writer(Arc<Queue>);
+
+impl Writer {
+    /// Into `sink`, from a thread of its own.
+    pub fn new(sink: impl Write + Send + 'static) -> Self {
+        Self::on(Thread::new(sink))
+    }
+
+    /// With a buffer of its own, on a thread that others may use.
+    pub(super) fn on(thread: Arc<Thread>) -> Self {
+        Self(Arc::new(Queue {
+            thread,
+            state: Mutex::new(State::default()),
+            changed: WakerSet::new(),
+        }))
+    }
+
+    /// Waits until all is written that was taken so far, or can't be.
+    pub async fn written(&self) {
+        let taken = self.0.state.lock().taken;
+        let written = |state: &State| state.written >= taken || state.end.is_some();
+        poll_fn(|cx| self.0.poll(cx, written)).await;
+    }
+}
+
+impl Stdout for Writer {
+    fn stream(&self) -> DynOutputStream {
+        DynOutputStream::new(Stream {
+            queue: self.0.clone(),
+            permit: 0,
+            flush: 0,
+        })
+    }
+}
+
+struct Queue {
+    thread: Arc<Thread>,
+    state: Mutex<State>,
+    changed: WakerSet,
+}
+
+#[derive(Default)]
+struct State {
+    bytes: Vec<u8>,
+    /// All that was ever taken, and how much of it is written. What lies between is in
+    /// `bytes` or with the thread.
+    taken: u64,
+    written: u64,
+    /// The sum of the streams' permits. With what is not written yet, no more than `CAPACITY`.
+    permitted: usize,
+    /// The thread has this queue or will get it.
+    scheduled: bool,
+    end: Option<End>,
+}
+
+enum End {
+    Error(StreamError),
+    Reported,
+}
+
+impl State {
+    /// What nobody has a permit for.
+    fn free(&self) -> usize {
+        let unwritten = (self.taken - self.written) as usize;
+        CAPACITY.saturating_sub(unwritten + self.permitted)
+    }
+
+    fn check(&mut self) -> Result<(), StreamError> {
+        match self.end.take() {
+            None => Ok(()),
+            Some(end) => {
+                self.end = Some(End::Reported);
+                Err(match end {
+                    End::Error(error) => error,
+                    End::Reported => StreamError::Closed,
+                })
+            }
+        }
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.bytes = Vec::new();
+        self.end = Some(End::Error(error.into()));
+    }
+}
+
+impl Queue {
+    fn poll(&self, cx: &mut Context<'_>, ready: impl Fn(&State) -> bool) -> Poll<()> {
+        if ready(&self.state.lock()) {
+            return Poll::Ready(());
+        }
+        self.changed.register(cx.waker());
+        // The change may have come before the waker was there.
+        match ready(&self.state.lock()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+}
+
+struct Stream {
+    queue: Arc<Queue>,
+    /// The part of the queue's `permitted` that is this one's.
+    permit: usize,
+    /// No more bytes until this many of the queue's are written.
+    flush: u64,
+}
+
+impl Stream {
+    /// Takes `permit` in place of the one it has.
+    fn set_permit(&mut self, state: &mut State, permit: usize) -> bool {
+        let less = permit < self.permit;
+        state.permitted = state.permitted - self.permit + permit;
+        self.permit = permit;
+        less
+    }
+}
+
+impl Pollable for Stream {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (permit, flush) = (self.permit, self.flush);
+        self.queue.poll(cx, |state| {
+            state.end.is_some() || (state.written >= flush && state.free() + permit > 0)
+        })
+    }
+}
+
+impl OutputStream for Stream {
+    fn check_write(&mut self) -> Result<usize, StreamError> {
+        let queue = self.queue.clone();
+        let mut state = queue.state.lock();
+        state.check()?;
+        let permit = match state.written >= self.flush {
+            // A permit is a promise to keep room. Not all of it, or a guest that leaves one
+            // stream at that could write to no other.
+            true => (state.free() + self.permit).div_ceil(2),
+            false => 0,
+        };
+        let less = self.set_permit(&mut state, permit);
+        drop(state);
+        if less {
+            queue.changed.wake_all();
+        }
+        Ok(permit)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let queue = self.queue.clone();
+        let mut state = queue.state.lock();
+        state.check()?;
+        let rest = self.permit.saturating_sub(bytes.len());
+        self.set_permit(&mut state, rest);
+        state.bytes.extend_from_slice(bytes);
+        state.taken += bytes.len() as u64;
+        if !state.scheduled {
+            if let Err(error) = queue.thread.schedule(&queue) {
+                state.fail(error);
+                return state.check();
+            }
+            state.scheduled = true;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), StreamError> {
+        let queue = self.queue.clone();
+        let mut state = queue.state.lock();
+        state.check()?;
+        self.flush = state.taken;
+        let less = self.set_permit(&mut state, 0);
+        drop(state);
+        if less {
+            queue.changed.wake_all();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let queue = self.queue.clone();
+        let less = self.set_permit(&mut queue.state.lock(), 0);
+        if less {
+            queue.changed.wake_all();
+        }
+    }
+}
+
+/// The thread that writes one sink, for any number of queues.
+pub(super) struct Thread(Mutex<Start>);
+
+enum Start {
+    Idle(Box<dyn Write + Send>),
+    Started(Sender<Arc<Queue>>),
+    Failed,
+}
+
+impl Thread {
+    pub(super) fn new(sink: impl Write + Send + 'static) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Start::Idle(Box::new(sink)))))
+    }
+
+    fn schedule(&self, queue: &Arc<Queue>) -> io::Result<()> {
+        let mut start = self.0.lock();
+        if let Start::Idle(_) = *start
+            && let Start::Idle(sink) = core::mem::replace(&mut *start, Start::Failed)
+        {
+            let (send, queues) = mpsc::channel();
+            thread::Builder::new()
+                .name("wasi-cli-writer".into())
+                .spawn(move || run(sink, &queues))?;
+            *start = Start::Started(send);
+        }
+        let sent = match &*start {
+            Start::Started(send) => send.send(queue.clone()).is_ok(),
+            _ => false,
+        };
+        // There is no thread.
+        sent.then_some(())
+            .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+/// Writes what the queues have, in turn.
+fn run(mut sink: impl Write, queues: &Receiver<Arc<Queue>>) {
+    let mut turns = VecDeque::new();
+    let mut bytes = Vec::new();
+    loop {
+        let queue = match turns.pop_front() {
+            Some(queue) => queue,
+            None => match queues.recv() {
+                Ok(queue) => queue,
+                Err(_) => return,
+            },
+        };
+        bytes.clear();
+        core::mem::swap(&mut bytes, &mut queue.state.lock().bytes);
+        let mut write = || sink.write_all(&bytes).and_then(|()| sink.flush());
+        // Whoever waits for this thread would wait for ever.
+        let result = catch_unwind(AssertUnwindSafe(&mut write))
+            .unwrap_or_else(|_| Err(io::Error::other("the sink panicked")));
+        let more = {
+            let mut state = queue.state.lock();
+            state.written += bytes.len() as u64;
+            if let Err(error) = result {
+                state.fail(error);
+            }
+            state.scheduled = !state.bytes.is_empty();
+            state.scheduled
+        };
+        queue.changed.wake_all();
+        if more {
+            // Who came in the meantime is first.
+            turns.extend(queues.try_iter());
+            turns.push_back(queue);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,323 @@
+//! Bodies that a guest writes: a bounded channel from its output stream to who sends it.
+
+use crate::{Body, Fields, Frame};
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::mem;
+use core::task::{Context, Poll, Waker};
+use wasi_error::StreamError;
+use wasi_error::http::ErrorCode;
+use wasi_io::sync::Mutex;
+use wasi_io::{DynOutputStream, OutputStream, Pollable, WakerSet};
+
+/// Owned bytes are queued as they are from this length on; fewer are copied together.
+const COPY_MAX: usize = 1024;
+
+/// What a body belongs to: it decides the codes of its errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// A request.
+    Request,
+    /// A response.
+    Response,
+}
+
+impl MessageKind {
+    /// The body has `size` bytes, which is not what `Content-Length` says.
+    pub(crate) fn size_error(self, size: u64) -> ErrorCode {
+        match self {
+            Self::Request => ErrorCode::HttpRequestBodySize(Some(size)),
+            Self::Response => ErrorCode::HttpResponseBodySize(Some(size)),
+        }
+    }
+
+    /// The body was given up before its end.
+    fn incomplete(self) -> ErrorCode {
+        match self {
+            Self::Request => ErrorCode::InternalError(Some("the request was given up".into())),
+            Self::Response => ErrorCode::HttpResponseIncomplete,
+        }
+    }
+}
+
+/// An `outgoing-body`: the guest's end of a body that it writes. Dropped without
+/// [`OutgoingBody::finish`], the other end gets an error after what was written, so that the
+/// peer does not take the message for a whole one.
+pub struct OutgoingBody {
+    channel: Arc<Channel>,
+    lent: bool,
+}
+
+impl OutgoingBody {
+    /// A body that a message with `Content-Length` `expected` has, and the end to send it
+    /// from. Up to `window` bytes (at least 1) wait there; then the writer waits.
+    ///
+    /// Bytes that wait for the sender count as flushed: they are sent even if the guest ends.
+    pub fn new(kind: MessageKind, expected: Option<u64>, window: usize) -> (Self, impl Body) {
+        let channel = Arc::new(Channel {
+            state: Mutex::new(State {
+                kind,
+                expected,
+                window: window.max(1),
+                queue: VecDeque::new(),
+                tail: Vec::new(),
+                queued: 0,
+                written: 0,
+                end: End::Open,
+                reader: None,
+                writers_wait: false,
+            }),
+            writers: WakerSet::new(),
+        });
+        let reader = Reader {
+            channel: channel.clone(),
+            done: false,
+        };
+        let body = Self {
+            channel,
+            lent: false,
+        };
+        (body, reader)
+    }
+
+    /// `write`: the stream into the body; `None` from the second call on.
+    ///
+    /// The stream fails with [`ErrorCode::HttpRequestBodySize`] or
+    /// [`ErrorCode::HttpResponseBodySize`] when more is written than `Content-Length` says, and
+    /// closes when nobody wants the body any more.
+    pub fn write(&mut self) -> Option<DynOutputStream> {
+        match mem::replace(&mut self.lent, true) {
+            true => None,
+            false => Some(DynOutputStream::new(Writer(self.channel.clone()))),
+        }
+    }
+
+    /// `finish`: the body ends here, with these trailer fields. The stream must have been
+    /// dropped.
+    ///
+    /// # Errors
+    /// [`ErrorCode::HttpRequestBodySize`] or [`ErrorCode::HttpResponseBodySize`], with the
+    /// bytes that were written: `Content-Length` says otherwise. It is no error that nobody
+    /// wanted all of the body.
+    pub fn finish(self, trailers: Option<Fields>) -> Result<(), ErrorCode> {
+        self.channel.end(|state| {
+            let size = state.written;
+            match state.expected {
+                Some(expected) if expected != size => End::Failed(state.kind.size_error(size)),
+                _ => End::Finished(trailers.filter(|fields| !fields.is_empty())),
+            }
+        })
+    }
+}
+
+impl Drop for OutgoingBody {
+    fn drop(&mut self) {
+        // After `finish` this finds the end decided.
+        let _ = (self.channel).end(|state| End::Failed(state.kind.incomplete()));
+    }
+}
+
+struct Channel {
+    state: Mutex<State>,
+    writers: WakerSet,
+}
+
+struct State {
+    kind: MessageKind,
+    expected: Option<u64>,
+    window: usize,
+    queue: VecDeque<Bytes>,
+    /// What comes after the queue: small writes together.
+    tail: Vec<u8>,
+    /// The bytes of the queue and the tail.
+    queued: usize,
+    /// All bytes so far.
+    written: u64,
+    end: End,
+    reader: Option<Waker>,
+    writers_wait: bool,
+}
+
+enum End {
+    Open,
+    Finished(Option<Fields>),
+    Failed(ErrorCode),
+    /// The reader went away.
+    Unwanted,
+}
+
+impl Channel {
+    /// Decides the end, unless it is decided.
+    fn end(&self, decide: impl FnOnce(&State) -> End) -> Result<(), ErrorCode> {
+        let (result, reader) = {
+            let mut state = self.state.lock();
+            if let End::Open = state.end {
+                state.end = decide(&state);
+            }
+            let result = match &state.end {
+                End::Failed(code) => Err(code.clone()),
+                _ => Ok(()),
+            };
+            (result, state.reader.take())
+        };
+        reader.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    fn put(&self, len: usize, add: impl FnOnce(&mut State)) -> Result<(), StreamError> {
+        let (result, reader) = {
+            let mut state = self.state.lock();
+            let result = state.count(len);
+            if result.is_ok() {
+                add(&mut state);
+            }
+            (result, state.reader.take())
+        };
+        reader.into_iter().for_each(Waker::wake);
+        result
+    }
+}
+
+impl State {
+    fn room(&self) -> Result<usize, StreamError> {
+        match &self.end {
+            End::Open => Ok(self.window.saturating_sub(self.queued)),
+            _ => Err(StreamError::Closed),
+        }
+    }
+
+    /// Counts `len` bytes more as written; too many fail the whole body.
+    fn count(&mut self, len: usize) -> Result<(), StreamError> {
+        self.room()?;
+        let written = self.written.saturating_add(len as u64);
+        if self.expected.is_some_and(|expected| written > expected) {
+            let code = self.kind.size_error(written);
+            self.end = End::Failed(code.clone());
+            return Err(StreamError::failed(code));
+        }
+        self.written = written;
+        self.queued += len;
+        Ok(())
+    }
+
+    fn take(&mut self) -> Option<Bytes> {
+        let data = match self.queue.pop_front() {
+            Some(data) => data,
+            None if self.tail.is_empty() => return None,
+            None => mem::take(&mut self.tail).into(),
+        };
+        self.queued -= data.len();
+        Some(data)
+    }
+}
+
+struct Writer(Arc<Channel>);
+
+impl Pollable for Writer {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.state.lock();
+        if !matches!(state.room(), Ok(0)) {
+            return Poll::Ready(());
+        }
+        state.writers_wait = true;
+        // Under the lock, so that no change comes between.
+        self.0.writers.register(cx.waker());
+        Poll::Pending
+    }
+}
+
+impl OutputStream for Writer {
+    fn check_write(&mut self) -> Result<usize, StreamError> {
+        self.0.state.lock().room()
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
+        (self.0).put(bytes.len(), |state| state.tail.extend_from_slice(bytes))
+    }
+
+    fn write_bytes(&mut self, bytes: Bytes) -> Result<(), StreamError> {
+        if bytes.len() < COPY_MAX {
+            return self.write(&bytes);
+        }
+        self.0.put(bytes.len(), |state| {
+            if !state.tail.is_empty() {
+                let tail = mem::take(&mut state.tail);
+                state.queue.push_back(tail.into());
+            }
+            state.queue.push_back(bytes);
+        })
+    }
+}
+
+struct Reader {
+    channel: Arc<Channel>,
+    /// The end was read.
+    done: bool,
+}
+
+impl Body for Reader {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, ErrorCode>>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        let mut state = self.channel.state.lock();
+        if let Some(data) = state.take() {
+            let wake = mem::take(&mut state.writers_wait);
+            drop(state);
+            if wake {
+                self.channel.writers.wake_all();
+            }
+            return Poll::Ready(Some(Ok(Frame::Data(data))));
+        }
+        let last = match &mut state.end {
+            End::Open => {
+                let last = state.reader.replace(cx.waker().clone());
+                // Outside of the lock: what a waker holds may hold the other end.
+                drop(state);
+                drop(last);
+                return Poll::Pending;
+            }
+            End::Finished(trailers) => trailers.take().map(|fields| Ok(Frame::Trailers(fields))),
+            End::Failed(code) => Some(Err(code.clone())),
+            End::Unwanted => None,
+        };
+        self.done = true;
+        Poll::Ready(last)
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        let state = self.channel.state.lock();
+        let queued = state.queued as u64;
+        match &state.end {
+            End::Finished(None) => Some(queued),
+            End::Open => Some(state.expected? - (state.written - queued)),
+            End::Finished(Some(_)) | End::Failed(_) | End::Unwanted => None,
+        }
+    }
+
+    fn is_end(&self) -> bool {
+        if self.done {
+            return true;
+        }
+        let state = self.channel.state.lock();
+        state.queued == 0 && matches!(state.end, End::Finished(None))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let unwanted = {
+            let mut state = self.channel.state.lock();
+            state.queued = 0;
+            if let End::Open = state.end {
+                state.end = End::Unwanted;
+            }
+            let (queue, tail) = (mem::take(&mut state.queue), mem::take(&mut state.tail));
+            (queue, tail, state.reader.take())
+        };
+        drop(unwanted);
+        self.channel.writers.wake_all();
+    }
+}

@@ -1,0 +1,202 @@
+use crate::Random;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use wasi_io::Error;
+
+/// The randomness of one guest and its limit; a clone has the same source.
+///
+/// With feature `std` the default is the system's. Without it there is none to take: hand one
+/// over.
+#[derive(Clone)]
+pub struct WasiRandomCtx {
+    source: Arc<dyn Random>,
+    max_bytes: usize,
+}
+
+/// Why there were no random bytes. The WIT text has no error for it: the guest ends.
+#[derive(Debug, thiserror::Error)]
+pub enum RandomError {
+    /// One call asked for more than the guest's limit.
+    #[error("a guest asked for {len} random bytes at once, {max} are allowed")]
+    TooLong {
+        /// How many bytes it asked for.
+        len: u64,
+        /// How many it may ask for in one call.
+        max: usize,
+    },
+    /// The source failed.
+    #[error("the source of randomness failed: {0}")]
+    Source(#[from] Error),
+}
+
+impl WasiRandomCtx {
+    /// From `source`, up to 16 MiB a call.
+    pub fn new(source: impl Random) -> Self {
+        Self {
+            source: Arc::new(source),
+            max_bytes: 16 << 20,
+        }
+    }
+
+    /// Takes the bytes from `source`.
+    pub fn source(mut self, source: impl Random) -> Self {
+        self.source = Arc::new(source);
+        self
+    }
+
+    /// The most bytes that one call gives. A guest that asks for more ends: the WIT text wants
+    /// exactly as many as were asked for.
+    ///
+    /// The bytes are in the host's memory only while the call lasts, which waits for nothing:
+    /// all guests together hold no more than this for each thread that runs them.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// `len` secure bytes (`wasi:random/random.get-random-bytes`).
+    ///
+    /// # Errors
+    /// - [`RandomError::TooLong`]: `len` is over the limit; nothing was allocated.
+    /// - [`RandomError::Source`]: the source failed.
+    pub fn bytes(&self, len: u64) -> Result<Vec<u8>, RandomError> {
+        let mut bytes = self.zeroes(len)?;
+        self.source.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A secure number (`wasi:random/random.get-random-u64`).
+    ///
+    /// # Errors
+    /// [`RandomError::Source`]: the source failed.
+    pub fn u64(&self) -> Result<u64, RandomError> {
+        let mut bytes = [0; 8];
+        self.source.fill(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// `len` bytes that may be predictable (`wasi:random/insecure.get-insecure-random-bytes`).
+    ///
+    /// # Errors
+    /// As [`WasiRandomCtx::bytes`].
+    pub fn insecure_bytes(&self, len: u64) -> Result<Vec<u8>, RandomError> {
+        let mut bytes = self.zeroes(len)?;
+        self.source.fill_insecure(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A number that may be predictable (`wasi:random/insecure.get-insecure-random-u64`).
+    ///
+    /// # Errors
+    /// As [`WasiRandomCtx::u64`].
+    pub fn insecure_u64(&self) -> Result<u64, RandomError> {
+        let mut bytes = [0; 8];
+        self.source.fill_insecure(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// A seed for hash maps, low half first (`wasi:random/insecure-seed.insecure-seed`).
+    ///
+    /// # Errors
+    /// As [`WasiRandomCtx::u64`].
+    pub fn insecure_seed(&self) -> Result<(u64, u64), RandomError> {
+        let seed = self.source.insecure_seed()?;
+        Ok((seed as u64, (seed >> 64) as u64))
+    }
+
+    fn zeroes(&self, len: u64) -> Result<Vec<u8>, RandomError> {
+        match usize::try_from(len) {
+            Ok(len) if len <= self.max_bytes => Ok(alloc::vec![0; len]),
+            _ => Err(RandomError::TooLong {
+                len,
+                max: self.max_bytes,
+            }),
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl Default for WasiRandomCtx {
+    fn default() -> Self {
+        Self::new(crate::os::SystemRandom)
+    }
+}
+
+impl fmt::Debug for WasiRandomCtx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WasiRandomCtx")
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seeded::Seeded;
+
+    #[test]
+    fn a_call_gives_exactly_the_length_up_to_the_limit() {
+        let ctx = WasiRandomCtx::new(Seeded::new([1; 32])).max_bytes(1000);
+        for (len, given) in [
+            (0, true),
+            (1, true),
+            (1000, true),
+            (1001, false),
+            (100 << 20, false),
+            (u64::MAX, false),
+        ] {
+            for answer in [ctx.bytes(len), ctx.insecure_bytes(len)] {
+                match answer {
+                    Ok(bytes) => assert_eq!((bytes.len() as u64, given), (len, true)),
+                    Err(RandomError::TooLong { len: asked, max }) => {
+                        assert_eq!((asked, max, given), (len, 1000, false));
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_and_seeds_come_from_their_streams() {
+        let [a, b] = [(); 2].map(|()| WasiRandomCtx::new(Seeded::new([1; 32])));
+        assert_eq!(a.u64().unwrap().to_le_bytes()[..], b.bytes(8).unwrap());
+        assert_eq!(
+            a.insecure_u64().unwrap().to_le_bytes()[..],
+            b.insecure_bytes(8).unwrap()
+        );
+        let (low, high) = a.insecure_seed().unwrap();
+        let bytes = b.insecure_bytes(16).unwrap();
+        assert_eq!(low.to_le_bytes()[..], bytes[..8]);
+        assert_eq!(high.to_le_bytes()[..], bytes[8..]);
+    }
+
+    struct Broken;
+
+    impl Random for Broken {
+        fn fill(&self, _: &mut [u8]) -> Result<(), Error> {
+            Err(Error::new(core::fmt::Error))
+        }
+    }
+
+    #[test]
+    fn a_hundred_mebibytes_are_over_the_default_limit() {
+        let ctx = WasiRandomCtx::new(Broken);
+        for (len, over) in [(16 << 20, false), ((16 << 20) + 1, true), (100 << 20, true)] {
+            let error = ctx.bytes(len).unwrap_err();
+            assert_eq!(matches!(error, RandomError::TooLong { .. }), over, "{len}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_fails_gives_nothing() {
+        let ctx = WasiRandomCtx::new(Broken);
+        assert!(matches!(ctx.bytes(1), Err(RandomError::Source(_))));
+        assert!(matches!(ctx.u64(), Err(RandomError::Source(_))));
+        assert!(matches!(ctx.insecure_bytes(1), Err(RandomError::Source(_))));
+        assert!(matches!(ctx.insecure_u64(), Err(RandomError::Source(_))));
+        assert!(matches!(ctx.insecure_seed(), Err(RandomError::Source(_))));
+    }
+}

@@ -1,0 +1,160 @@
+//! A connection, as its socket and its two streams share it.
+
+use crate::ctx::Slot;
+use crate::{DynTcpSocket, ErrorCode, Shutdown, TcpStream};
+use alloc::sync::Arc;
+use bytes::Bytes;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, Waker, ready};
+use wasi_io::{InputStream, OutputStream, Pollable, StreamError};
+
+/// What `accept` gives: the socket of the connection, its input and its output.
+pub type Accepted = (DynTcpSocket, TcpInputStream, TcpOutputStream);
+
+pub(crate) struct Connection {
+    stream: Arc<dyn TcpStream>,
+    receive_closed: AtomicBool,
+    send_closed: AtomicBool,
+    _slot: Arc<Slot>,
+}
+
+impl Connection {
+    /// The connection and its streams.
+    pub(crate) fn new(
+        stream: Arc<dyn TcpStream>,
+        slot: Arc<Slot>,
+    ) -> (Arc<Self>, TcpInputStream, TcpOutputStream) {
+        let this = Arc::new(Self {
+            stream,
+            receive_closed: AtomicBool::new(false),
+            send_closed: AtomicBool::new(false),
+            _slot: slot,
+        });
+        let (input, output) = (TcpInputStream(this.clone()), TcpOutputStream(this.clone()));
+        (this, input, output)
+    }
+
+    pub(crate) fn stream(&self) -> &dyn TcpStream {
+        &*self.stream
+    }
+
+    /// `shutdown`: a direction that is closed already stays so.
+    pub(crate) fn shutdown(&self, how: Shutdown) -> Result<(), ErrorCode> {
+        let close = |flag: &AtomicBool| !flag.swap(true, Ordering::AcqRel);
+        let receive = how != Shutdown::Send && close(&self.receive_closed);
+        let send = how != Shutdown::Receive && close(&self.send_closed);
+        match (receive, send) {
+            (true, true) => self.stream.shutdown(Shutdown::Both),
+            (true, false) => self.stream.shutdown(Shutdown::Receive),
+            (false, true) => self.stream.shutdown(Shutdown::Send),
+            (false, false) => Ok(()),
+        }
+    }
+}
+
+/// The input of a connection. Dropping it closes that direction.
+pub struct TcpInputStream(Arc<Connection>);
+
+impl TcpInputStream {
+    fn open(&self) -> Result<&dyn TcpStream, StreamError> {
+        match self.0.receive_closed.load(Ordering::Acquire) {
+            true => Err(StreamError::Closed),
+            false => Ok(&*self.0.stream),
+        }
+    }
+}
+
+impl Pollable for TcpInputStream {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.open() {
+            Ok(stream) => stream.poll_read_ready(cx),
+            Err(_) => Poll::Ready(()),
+        }
+    }
+}
+
+impl InputStream for TcpInputStream {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<Result<usize, StreamError>> {
+        let stream = self.open()?;
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        Poll::Ready(match ready!(stream.poll_read(cx, buf)) {
+            Ok(0) => Err(StreamError::Closed),
+            result => result.map_err(StreamError::failed),
+        })
+    }
+
+    fn poll_read_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: usize,
+    ) -> Poll<Result<Bytes, StreamError>> {
+        let stream = self.open()?;
+        if max == 0 {
+            return Poll::Ready(Ok(Bytes::new()));
+        }
+        Poll::Ready(match ready!(stream.poll_read_bytes(cx, max)) {
+            Ok(bytes) if bytes.is_empty() => Err(StreamError::Closed),
+            result => result.map_err(StreamError::failed),
+        })
+    }
+}
+
+impl Drop for TcpInputStream {
+    fn drop(&mut self) {
+        // A connection that has ended has nothing left to close.
+        let _ = self.0.shutdown(Shutdown::Receive);
+    }
+}
+
+/// The output of a connection. Dropping it closes that direction, after the bytes that were
+/// written.
+pub struct TcpOutputStream(Arc<Connection>);
+
+impl TcpOutputStream {
+    fn open(&self) -> Result<&dyn TcpStream, StreamError> {
+        match self.0.send_closed.load(Ordering::Acquire) {
+            true => Err(StreamError::Closed),
+            false => Ok(&*self.0.stream),
+        }
+    }
+}
+
+impl Pollable for TcpOutputStream {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.open() {
+            Ok(stream) => stream.poll_write_ready(cx).map(drop),
+            Err(_) => Poll::Ready(()),
+        }
+    }
+}
+
+impl OutputStream for TcpOutputStream {
+    fn check_write(&mut self) -> Result<usize, StreamError> {
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.open()?.poll_write_ready(&mut cx) {
+            Poll::Ready(permit) => permit.map_err(StreamError::failed),
+            Poll::Pending => Ok(0),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
+        self.open()?.write(bytes).map_err(StreamError::failed)
+    }
+}
+
+impl Drop for TcpOutputStream {
+    fn drop(&mut self) {
+        // The last of the three closes the connection as a whole, which resets it where bytes
+        // are left unread: no orderly end before that.
+        if Arc::strong_count(&self.0) > 1 {
+            // A connection that has ended has nothing left to close.
+            let _ = self.0.shutdown(Shutdown::Send);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! WASI 0.2 for wasmtime.
+
+mod convert;
+mod network;
+mod tcp;
+mod udp;
+
+use crate::WasiSocketsCtx;
+use wasmtime::component::{HasData, Linker, ResourceTable};
+
+/// What the `bindgen!` of `wasi:sockets@0.2.12` generates. In a world of your own, map
+/// `wasi:sockets` here with `with: { "wasi:sockets": wasi_sockets::p2::bindings::wasi::sockets }`.
+#[allow(missing_docs)]
+pub mod bindings {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "wasi:sockets/imports",
+        with: {
+            "wasi:io": wasi_io::p2::bindings::wasi::io,
+            "wasi:clocks": wasi_clocks::p2::bindings::wasi::clocks,
+            "wasi:sockets/network.network": crate::DynNetwork,
+            "wasi:sockets/tcp.tcp-socket": crate::DynTcpSocket,
+            "wasi:sockets/ip-name-lookup.resolve-address-stream": crate::ResolveAddressStream,
+        },
+        imports: { default: trappable },
+        require_store_data_send: true,
+    });
+}
+
+/// A store's state that has `wasi:sockets` in it.
+pub trait WasiSocketsView: Send {
+    /// The parts that the bindings work on.
+    fn sockets(&mut self) -> WasiSocketsCtxView<'_>;
+}
+
+impl<T: WasiSocketsView + ?Sized> WasiSocketsView for &mut T {
+    fn sockets(&mut self) -> WasiSocketsCtxView<'_> {
+        T::sockets(self)
+    }
+}
+
+/// The parts of a store's state that `wasi:sockets` works on.
+pub struct WasiSocketsCtxView<'a> {
+    /// The guest's network, grants and limits.
+    pub ctx: &'a WasiSocketsCtx,
+    /// The guest's resources.
+    pub table: &'a mut ResourceTable,
+}
+
+/// Names [`WasiSocketsCtxView`] for the generated bindings.
+pub struct WasiSockets;
+
+impl HasData for WasiSockets {
+    type Data<'a> = WasiSocketsCtxView<'a>;
+}
+
+/// Links all interfaces of `wasi:sockets`: `network`, `instance-network`, `ip-name-lookup`,
+/// `tcp`, `tcp-create-socket`, `udp` and `udp-create-socket`. `wasi:io` has its own.
+///
+/// # Errors
+/// One of them is in the linker already.
+pub fn add_to_linker<T: WasiSocketsView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    use bindings::wasi::sockets;
+    sockets::network::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    sockets::instance_network::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    sockets::ip_name_lookup::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    sockets::tcp::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    sockets::tcp_create_socket::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    sockets::udp::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    sockets::udp_create_socket::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    Ok(())
+}

@@ -1,0 +1,246 @@
+use super::socket;
+use super::stream::OsTcpStream;
+use crate::{ErrorCode, IpAddressFamily, Socket, SocketOption, TcpListener, TcpSocket, TcpStream};
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+use core::task::{Context, Poll, ready};
+use socket2::{Domain, Protocol, SockRef, Type};
+use std::io;
+use wasi_io::SharedWaker;
+use wasi_io::os::Runtime;
+
+pub(super) struct OsTcpSocket {
+    runtime: Runtime,
+    family: IpAddressFamily,
+    stage: Stage,
+    waiters: SharedWaker,
+}
+
+enum Stage {
+    Idle(socket2::Socket),
+    Connecting(tokio::net::TcpStream),
+    /// What it held went on to a listener or a stream, or failed.
+    Gone,
+}
+
+impl OsTcpSocket {
+    pub(super) fn new(runtime: &Runtime, family: IpAddressFamily) -> Result<Self, ErrorCode> {
+        let domain = match family {
+            IpAddressFamily::Ipv4 => Domain::IPV4,
+            IpAddressFamily::Ipv6 => Domain::IPV6,
+        };
+        let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        if family == IpAddressFamily::Ipv6 {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            runtime: runtime.clone(),
+            family,
+            stage: Stage::Idle(socket),
+            waiters: SharedWaker::new(),
+        })
+    }
+
+    fn socket(&self) -> Result<SockRef<'_>, ErrorCode> {
+        match &self.stage {
+            Stage::Idle(socket) => Ok(SockRef::from(socket)),
+            Stage::Connecting(stream) => Ok(SockRef::from(stream)),
+            Stage::Gone => Err(ErrorCode::InvalidState),
+        }
+    }
+
+    fn idle(&self) -> Result<&socket2::Socket, ErrorCode> {
+        match &self.stage {
+            Stage::Idle(socket) => Ok(socket),
+            _ => Err(ErrorCode::InvalidState),
+        }
+    }
+
+    fn take(&mut self) -> Result<socket2::Socket, ErrorCode> {
+        match core::mem::replace(&mut self.stage, Stage::Gone) {
+            Stage::Idle(socket) => Ok(socket),
+            _ => Err(ErrorCode::InvalidState),
+        }
+    }
+
+    fn bind(&self, local: SocketAddr) -> Result<(), ErrorCode> {
+        let socket = self.idle()?;
+        // So that TIME_WAIT is no obstacle; on Windows it would mean something else. While the
+        // system chooses a port it is off, or that could be one which is taken.
+        #[cfg(not(windows))]
+        socket.set_reuse_address(local.port() != 0)?;
+        socket.bind(&local.into())?;
+        // Linux asks the connections that linger too whether their listener had it.
+        #[cfg(not(windows))]
+        socket.set_reuse_address(true)?;
+        Ok(())
+    }
+
+    fn listen(&mut self, backlog: u32) -> Result<Arc<dyn TcpListener>, ErrorCode> {
+        let socket = self.take()?;
+        socket.listen(clamp(backlog))?;
+        let _guard = self.runtime.enter();
+        Ok(Arc::new(OsTcpListener {
+            io: tokio::net::TcpListener::from_std(socket.into())?,
+            runtime: self.runtime.clone(),
+            family: self.family,
+            waiters: SharedWaker::new(),
+        }))
+    }
+
+    fn start_connect(&mut self, remote: SocketAddr) -> Result<(), ErrorCode> {
+        let socket = self.take()?;
+        match socket.connect(&remote.into()) {
+            Ok(()) => {}
+            Err(error) if in_progress(&error) => {}
+            Err(error) => return Err(connect_error(&error)),
+        }
+        let _guard = self.runtime.enter();
+        self.stage = Stage::Connecting(tokio::net::TcpStream::from_std(socket.into())?);
+        Ok(())
+    }
+}
+
+fn in_progress(error: &io::Error) -> bool {
+    // EINPROGRESS has no name in std.
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(if cfg!(target_os = "linux") { 115 } else { 36 }) {
+        return true;
+    }
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// The code of the WIT text, which differs from that of other operations for some.
+fn connect_error(error: &io::Error) -> ErrorCode {
+    // Linux: ENONET, EHOSTDOWN.
+    #[cfg(target_os = "linux")]
+    if let Some(64 | 112) = error.raw_os_error() {
+        return ErrorCode::RemoteUnreachable;
+    }
+    match ErrorCode::from(error) {
+        // No port was free for the implicit bind.
+        ErrorCode::AddressNotBindable => ErrorCode::AddressInUse,
+        code => code,
+    }
+}
+
+fn clamp(backlog: u32) -> i32 {
+    i32::try_from(backlog).unwrap_or(i32::MAX)
+}
+
+impl Socket for OsTcpSocket {
+    fn local_address(&self) -> Result<SocketAddr, ErrorCode> {
+        socket::local_address(self.socket()?)
+    }
+
+    fn option(&self, option: SocketOption) -> Result<u64, ErrorCode> {
+        socket::option(self.socket()?, self.family, option)
+    }
+
+    fn set_option(&self, option: SocketOption, value: u64) -> Result<(), ErrorCode> {
+        socket::set_option(self.socket()?, self.family, option, value)
+    }
+}
+
+impl TcpSocket for OsTcpSocket {
+    fn poll_bind(&mut self, _: &mut Context<'_>, local: SocketAddr) -> Poll<Result<(), ErrorCode>> {
+        Poll::Ready(self.bind(local))
+    }
+
+    fn poll_listen(
+        &mut self,
+        _: &mut Context<'_>,
+        backlog: u32,
+    ) -> Poll<Result<Arc<dyn TcpListener>, ErrorCode>> {
+        Poll::Ready(self.listen(backlog))
+    }
+
+    fn poll_connect(
+        &mut self,
+        cx: &mut Context<'_>,
+        remote: SocketAddr,
+    ) -> Poll<Result<Arc<dyn TcpStream>, ErrorCode>> {
+        if let Stage::Idle(_) = self.stage {
+            self.start_connect(remote)?;
+        }
+        let Stage::Connecting(io) = &self.stage else {
+            return Poll::Ready(Err(ErrorCode::InvalidState));
+        };
+        let ready = ready!(self.waiters.poll(cx, |cx| io.poll_write_ready(cx)));
+        let ended = ready.and_then(|()| io.take_error());
+        let stage = core::mem::replace(&mut self.stage, Stage::Gone);
+        Poll::Ready(match (ended, stage) {
+            (Ok(None), Stage::Connecting(io)) => {
+                let stream = OsTcpStream::new(io, self.runtime.clone(), self.family);
+                Ok(Arc::new(stream) as Arc<dyn TcpStream>)
+            }
+            (Ok(Some(error)) | Err(error), _) => Err(connect_error(&error)),
+            (Ok(None), _) => Err(ErrorCode::InvalidState),
+        })
+    }
+}
+
+struct OsTcpListener {
+    io: tokio::net::TcpListener,
+    runtime: Runtime,
+    family: IpAddressFamily,
+    waiters: SharedWaker,
+}
+
+impl Socket for OsTcpListener {
+    fn local_address(&self) -> Result<SocketAddr, ErrorCode> {
+        Ok(self.io.local_addr()?)
+    }
+
+    fn option(&self, option: SocketOption) -> Result<u64, ErrorCode> {
+        socket::option(SockRef::from(&self.io), self.family, option)
+    }
+
+    fn set_option(&self, option: SocketOption, value: u64) -> Result<(), ErrorCode> {
+        socket::set_option(SockRef::from(&self.io), self.family, option, value)
+    }
+}
+
+impl TcpListener for OsTcpListener {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Arc<dyn TcpStream>, ErrorCode>> {
+        // What is accepted is registered with the reactor.
+        let _guard = self.runtime.enter();
+        let accepted = ready!(self.waiters.poll(cx, |cx| self.io.poll_accept(cx)));
+        let (io, _) = accepted.map_err(|error| match ErrorCode::from(&error) {
+            code @ (ErrorCode::NewSocketLimit | ErrorCode::OutOfMemory) => code,
+            ErrorCode::AccessDenied => ErrorCode::AccessDenied,
+            // What else accept reports is about that connection, not about the listener.
+            _ => ErrorCode::ConnectionAborted,
+        })?;
+        let stream = OsTcpStream::new(io, self.runtime.clone(), self.family);
+        #[cfg(not(target_os = "linux"))]
+        self.inherit(&stream);
+        Poll::Ready(Ok(Arc::new(stream)))
+    }
+
+    #[cfg(unix)]
+    fn set_backlog(&self, backlog: u32) -> Result<(), ErrorCode> {
+        Ok(SockRef::from(&self.io).listen(clamp(backlog))?)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl OsTcpListener {
+    /// Linux's accept does this itself. As far as the system has the setting.
+    fn inherit(&self, stream: &OsTcpStream) {
+        for option in [
+            SocketOption::KeepAliveEnabled,
+            SocketOption::KeepAliveIdleTime,
+            SocketOption::KeepAliveInterval,
+            SocketOption::KeepAliveCount,
+            SocketOption::HopLimit,
+            SocketOption::ReceiveBufferSize,
+            SocketOption::SendBufferSize,
+        ] {
+            if let Ok(value) = self.option(option) {
+                let _ = stream.set_option(option, value);
+            }
+        }
+    }
+}

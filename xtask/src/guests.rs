@@ -1,0 +1,330 @@
+//! `cargo xtask guests`: from the sources in `guests/` to the components that are
+//! committed, with a checksum of the sources beside each.
+
+use crate::files;
+use anyhow::{Context, Result, bail, ensure};
+use sha2::{Digest, Sha256};
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// A guest and where it goes.
+struct Guest {
+    /// Its folder in `guests/`.
+    folder: &'static str,
+    source: Source,
+    /// The name of the built component.
+    file: &'static str,
+    /// The folder where it is committed.
+    committed: &'static str,
+    /// Its size must not exceed this, in bytes.
+    max_size: u64,
+}
+
+enum Source {
+    /// A member of the workspace in `guests/`.
+    Cargo,
+    /// One file of WebAssembly text, in the guest's folder.
+    Wat(&'static str),
+}
+
+const GUESTS: [Guest; 5] = [
+    Guest {
+        folder: "ai-agent-sockets",
+        source: Source::Cargo,
+        file: "ai_agent_sockets.wasm",
+        committed: "agave-host/assets",
+        max_size: 400 * 1024,
+    },
+    Guest {
+        folder: "hello",
+        source: Source::Cargo,
+        file: "hello.wasm",
+        committed: "agave-host/tests/guests",
+        max_size: 400 * 1024,
+    },
+    Guest {
+        folder: "testbed",
+        source: Source::Cargo,
+        file: "testbed.wasm",
+        committed: "agave-host/tests/guests",
+        max_size: 400 * 1024,
+    },
+    Guest {
+        folder: "hello-tiny",
+        source: Source::Wat("hello.wat"),
+        file: "hello_tiny.wasm",
+        committed: "agave-host/tests/guests",
+        max_size: 16 * 1024,
+    },
+    Guest {
+        folder: "state-tiny",
+        source: Source::Wat("state.wat"),
+        file: "state_tiny.wasm",
+        committed: "agave-host/tests/guests",
+        max_size: 16 * 1024,
+    },
+];
+
+/// Builds all guests and puts them, with their checksums, where they are committed.
+pub fn build(root: &Path) -> Result<()> {
+    for (guest, bytes) in build_all(root)? {
+        let folder = root.join(guest.committed);
+        write(&folder.join(guest.file), &bytes)?;
+        write(
+            &folder.join(sources_file(guest)),
+            format!("{}\n", sources(root, guest)?).as_bytes(),
+        )?;
+        println!("{}/{}: {} bytes", guest.committed, guest.file, bytes.len());
+    }
+    Ok(())
+}
+
+/// Builds all guests, puts them into `out` where that is given, and compares.
+///
+/// Errors: a committed guest is missing, or the checksum beside it is not that of the
+/// sources. Other bytes are only reported: they depend on the standard library's build.
+pub fn check(root: &Path, out: Option<&Path>) -> Result<()> {
+    let mut stale = Vec::new();
+    for (guest, bytes) in build_all(root)? {
+        let sources = sources(root, guest)?;
+        if let Some(out) = out {
+            write(&out.join(guest.file), &bytes)?;
+        }
+        let folder = root.join(guest.committed);
+        let recorded = fs::read_to_string(folder.join(sources_file(guest)));
+        let belongs = recorded.is_ok_and(|it| it.trim() == sources);
+        let verdict = match fs::read(folder.join(guest.file)) {
+            Err(error) => format!("not committed: {error}"),
+            Ok(_) if !belongs => "does not belong to its sources".into(),
+            Ok(committed) if committed == bytes => "same bytes".into(),
+            Ok(committed) => format!(
+                "same sources, other bytes: {} committed, {} rebuilt",
+                committed.len(),
+                bytes.len()
+            ),
+        };
+        println!("{}/{}: {verdict}", guest.committed, guest.file);
+        if !belongs {
+            stale.push(guest.file);
+        }
+    }
+    ensure!(
+        stale.is_empty(),
+        "run `cargo xtask guests` and commit what it writes; stale: {}",
+        stale.join(", ")
+    );
+    Ok(())
+}
+
+fn build_all(root: &Path) -> Result<Vec<(&'static Guest, Vec<u8>)>> {
+    let release = cargo_build(root)?;
+    let mut built = Vec::new();
+    for guest in &GUESTS {
+        let bytes = match guest.source {
+            Source::Cargo => {
+                let path = release.join(guest.file);
+                fs::read(&path).with_context(|| format!("reading {}", path.display()))?
+            }
+            Source::Wat(file) => {
+                wat::parse_file(root.join("guests").join(guest.folder).join(file))?
+            }
+        };
+        ensure!(
+            bytes.len() as u64 <= guest.max_size,
+            "{} has {} bytes, and must not have more than {}",
+            guest.file,
+            bytes.len(),
+            guest.max_size
+        );
+        built.push((guest, bytes));
+    }
+    Ok(built)
+}
+
+/// Builds the workspace in `guests/`, and returns the folder with the components.
+///
+/// The same sources and toolchain give the same bytes wherever they lie: paths are
+/// remapped, versions locked, and settings of the caller's environment left out.
+fn cargo_build(root: &Path) -> Result<PathBuf> {
+    let target_dir = env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let target_dir = env::current_dir()?.join(target_dir).join("guests");
+    let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
+    let flags = [
+        (root.to_path_buf(), "/agave"),
+        (cargo_home()?, "/cargo"),
+        (sysroot()?, "/rust"),
+    ]
+    .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+
+    let mut command = Command::new(cargo);
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        let changes_the_build = [
+            "CARGO_PROFILE_",
+            "CARGO_BUILD_",
+            "CARGO_TARGET_",
+            "RUSTFLAGS",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix));
+        if changes_the_build {
+            command.env_remove(&*name);
+        }
+    }
+    let status = command
+        .args(["build", "--release", "--locked", "--target", TARGET])
+        .arg("--target-dir")
+        .arg(&target_dir)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .current_dir(root.join("guests"))
+        .status()
+        .context("starting cargo")?;
+    ensure!(
+        status.success(),
+        "the guests do not build; the target {TARGET} is needed: rustup target add {TARGET}"
+    );
+    Ok(target_dir.join(TARGET).join("release"))
+}
+
+fn cargo_home() -> Result<PathBuf> {
+    if let Some(home) = env::var_os("CARGO_HOME") {
+        return Ok(home.into());
+    }
+    let home = env::home_dir().context("no home folder")?;
+    Ok(home.join(".cargo"))
+}
+
+fn sysroot() -> Result<PathBuf> {
+    let rustc = env::var_os("RUSTC").unwrap_or("rustc".into());
+    let output = Command::new(rustc)
+        .args(["--print", "sysroot"])
+        .output()
+        .context("starting rustc")?;
+    ensure!(output.status.success(), "rustc does not tell its sysroot");
+    Ok(String::from_utf8(output.stdout)?.trim().into())
+}
+
+fn sources_file(guest: &Guest) -> String {
+    format!("{}.sources", guest.file)
+}
+
+/// The SHA-256, in hexadecimal, of all that the component is built from.
+fn sources(root: &Path, guest: &Guest) -> Result<String> {
+    let guests = root.join("guests");
+    let mut paths = files::below(&guests.join(guest.folder))?;
+    if let Source::Cargo = guest.source {
+        paths.extend(files::below(&guests.join("wit"))?);
+        paths.extend(["Cargo.toml", "Cargo.lock"].map(|name| guests.join(name)));
+    }
+    // Text for readers, and what `cargo component` leaves behind.
+    paths.retain(|path| {
+        path.extension().is_none_or(|it| it != "md") && !path.ends_with("src/bindings.rs")
+    });
+    paths.sort();
+    if paths.is_empty() {
+        bail!("guests/{} is empty", guest.folder);
+    }
+    let mut hash = Sha256::new();
+    for path in paths {
+        let content = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        // The lengths keep a byte from moving between a name and a content unseen.
+        let name = files::relative(&guests, &path);
+        hash.update(format!("{} {name} {}\n", name.len(), content.len()));
+        hash.update(content);
+    }
+    Ok(hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let doing = || format!("writing {}", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(doing)?;
+    }
+    fs::write(path, bytes).with_context(doing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A repository with one guest, in a folder that goes with the value.
+    struct Repository(PathBuf);
+
+    impl Repository {
+        fn new(name: &str) -> Self {
+            let root = env::temp_dir().join(format!("xtask-{}-{name}", std::process::id()));
+            let repository = Self(root);
+            for (path, content) in [
+                ("guests/Cargo.toml", "a"),
+                ("guests/Cargo.lock", "b"),
+                ("guests/wit/io/io.wit", "c"),
+                ("guests/hello/src/lib.rs", "d"),
+            ] {
+                repository.put(path, content);
+            }
+            repository
+        }
+
+        fn put(&self, path: &str, content: &str) {
+            write(&self.0.join(path), content.as_bytes()).unwrap();
+        }
+
+        fn sources(&self) -> String {
+            let guest = GUESTS.iter().find(|guest| guest.folder == "hello").unwrap();
+            sources(&self.0, guest).unwrap()
+        }
+    }
+
+    impl Drop for Repository {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn the_checksum_does_not_depend_on_where_the_repository_is() {
+        let [a, b] = ["here", "there"].map(Repository::new);
+        assert_eq!(a.sources(), b.sources());
+    }
+
+    #[test]
+    fn the_checksum_changes_with_every_source() {
+        let repository = Repository::new("changes");
+        let mut seen = vec![repository.sources()];
+        for (path, content) in [
+            ("guests/Cargo.toml", "x"),
+            ("guests/Cargo.lock", "x"),
+            ("guests/wit/io/io.wit", "x"),
+            ("guests/hello/src/lib.rs", "x"),
+            ("guests/hello/src/new.rs", ""),
+        ] {
+            repository.put(path, content);
+            let now = repository.sources();
+            assert!(!seen.contains(&now), "{path}");
+            seen.push(now);
+        }
+    }
+
+    #[test]
+    fn the_checksum_leaves_out_what_is_not_built() {
+        let repository = Repository::new("leaves-out");
+        let before = repository.sources();
+        for path in [
+            "guests/hello/README.md",
+            "guests/hello/src/bindings.rs",
+            "guests/hello/target/x",
+            "guests/testbed/src/lib.rs",
+        ] {
+            repository.put(path, "x");
+            assert_eq!(before, repository.sources(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `cargo xtask …`: what the repository needs done beside `cargo build`.
+
+#![forbid(unsafe_code)]
+
+mod files;
+mod guests;
+mod wit;
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  guests                      build all guests and put them where they are committed
+  guests --check [--out DIR]  build them, put them into DIR, and fail where a committed
+                              one does not belong to its sources
+  wit                         fail where two copies of a WIT package differ
+";
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let root = root()?;
+    match args[..] {
+        ["guests"] => guests::build(&root),
+        ["guests", "--check"] => guests::check(&root, None),
+        ["guests", "--check", "--out", dir] | ["guests", "--out", dir, "--check"] => {
+            guests::check(&root, Some(Path::new(dir)))
+        }
+        ["wit"] => wit::check(&root),
+        [] | ["-h" | "--help" | "help"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => bail!("unknown arguments: {}\n\n{USAGE}", args.join(" ")),
+    }
+}
+
+/// The repository's top.
+fn root() -> Result<PathBuf> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("xtask has no parent folder")?
+        .canonicalize()
+        .context("the repository is not where xtask was built")
+}
