@@ -359,11 +359,10 @@ fn request() -> OutgoingRequest {
 
 #[test]
 fn a_response_is_waited_for_and_taken_once() {
-    let (mut answer, waiting) = open();
-    let mut trailers = waiting.finish();
-    // A future that is ready when the other body has ended.
+    // Ready when this body has ended; it wakes only the task that polled it last.
+    let (mut answer, mut ended) = OutgoingBody::new(MessageKind::Request, None, 100);
     let mut future = FutureIncomingResponse::new(Box::pin(async move {
-        poll_fn(|cx| trailers.poll_ready(cx)).await;
+        poll_fn(|cx| ended.poll_frame(cx)).await;
         Ok(response("ok"))
     }));
     assert!(future.get().is_none());

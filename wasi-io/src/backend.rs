@@ -59,8 +59,9 @@ pub trait InputStream: Pollable {
 /// A sink of bytes (`wasi:io/streams.output-stream`).
 ///
 /// Its [`Pollable::poll_ready`] is ready when [`OutputStream::check_write`] would give at
-/// least 1, or an error. Bytes that were written are on their way when the stream is dropped
-/// after a flush has ended; without one they may be lost.
+/// least 1, or an error. What was written is delivered without the stream being polled again:
+/// a guest may write and then wait for something else. It is on its way when the stream is
+/// dropped after a flush has ended; without one it may be lost.
 pub trait OutputStream: Pollable {
     /// How many bytes [`OutputStream::write`] takes now without waiting; 0 while it takes
     /// none, and until a flush has ended.

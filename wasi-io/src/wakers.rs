@@ -53,7 +53,8 @@ impl Wake for WakerSet {
 }
 
 /// Lets many tasks wait on a source that remembers only the waker of its last caller, as
-/// tokio's poll functions do: the source sees one waker, which wakes all.
+/// tokio's poll functions do: the source sees one waker, which wakes all. So there is one of
+/// these for a source (and direction), however many streams and sockets share it.
 #[derive(Debug)]
 pub struct SharedWaker {
     set: Arc<WakerSet>,

@@ -1,9 +1,9 @@
 //! Randomness that needs no operating system: all of it follows from a seed.
 
 use crate::Random;
-use chacha20::ChaCha20Rng;
 use core::fmt;
-use rand_core::{Rng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use wasi_io::{Error, sync::Mutex};
 
 /// ChaCha20 with a seed of 32 bytes: the same seed gives the same bytes in the same order.

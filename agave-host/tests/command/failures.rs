@@ -36,7 +36,7 @@ fn a_guest_that_fails_is_a_500_to_its_client_and_one_line_with_the_cause() {
         ("/exit", "exited with code 0"),
         ("/spin", "300 ms"),
         ("/sleep?ms=60000", "300 ms"),
-        ("/handles", "full"),
+        ("/handles", "resource table"),
         ("/biglist", "random bytes"),
         ("/biglist?kind=header", "fuel"),
     ];

@@ -1,6 +1,6 @@
 //! Requests that guests send.
 
-use crate::support::http::{Content, Request};
+use crate::support::http::{Body, Content, Head, Request};
 use crate::support::peer::{self, Peer, Refusing};
 use crate::support::server::Server;
 use crate::support::{at_once, encode};
@@ -73,6 +73,27 @@ fn big_bodies_pass_both_ways() {
 }
 
 #[test]
+fn a_client_that_waits_to_be_told_is_told_when_the_guest_reads() {
+    let peer = reflecting();
+    let target = proxy(&format!("http://{}/", peer.address), "");
+    let mut connection = granted().connect();
+    connection.send(format!(
+        "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+    ));
+    let head = Head::read(&mut connection.input).unwrap();
+    assert_eq!(head.line, "HTTP/1.1 100 Continue");
+    assert_eq!(head.fields, []);
+    connection.send("rest");
+    let head = Head::read(&mut connection.input).unwrap();
+    let (bytes, end) = Body::of_response(&mut connection.input, &head, "POST").rest();
+    assert!(
+        end.is_ok() && bytes.ends_with(b"\n\nrest"),
+        "{:?}",
+        bytes.escape_ascii()
+    );
+}
+
+#[test]
 fn trailers_of_a_response_reach_the_guest() {
     let peer = Peer::new(peer::says(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
@@ -128,8 +149,9 @@ fn each_failure_has_its_code() {
     let (closing, _closing) = says("");
     let (half, _half) = says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
     let (other, _other) = says("SSH-2.0-something\r\n\r\n");
-    let (no_tls, _no_tls) = says("HTTP/1.1 400 Bad Request\r\n\r\n");
-    let no_tls = no_tls.replace("http:", "https:");
+    // What it pours is no TLS.
+    let no_tls = Peer::new(peer::pour(1000));
+    let no_tls = format!("https://{}/", no_tls.address);
     let reset = Peer::new(peer::reset);
     let reset = format!("http://{}/", reset.address);
     let stalling = Peer::new(peer::after_head(|mut stream, _| {

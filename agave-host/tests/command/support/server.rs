@@ -153,11 +153,12 @@ impl Server {
         (status, self.log().split_off(1))
     }
 
-    /// Ends it as Ctrl-C does, and gives its log but the first line.
+    /// Ends it as Ctrl-C does, and gives what it logged in between.
     pub fn stop(self) -> Vec<String> {
         self.signal("INT");
-        let (status, log) = self.ended();
+        let (status, mut log) = self.ended();
         assert_eq!(status.code(), Some(0), "{log:#?}");
+        log.retain(|line| !line.contains("finishing what is in flight"));
         log
     }
 

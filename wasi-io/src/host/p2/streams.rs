@@ -187,11 +187,21 @@ impl streams::HostOutputStream for WasiIoCtxView<'_> {
         source: Resource<DynInputStream>,
         len: u64,
     ) -> Result<Answer<u64>> {
-        let output = self.table.get_mut(&stream)?;
-        poll_fn(|cx| output.poll_ready(cx)).await;
-        let input = self.table.get_mut(&source)?;
-        poll_fn(|cx| input.poll_ready(cx)).await;
-        self.splice(stream, source, len)
+        loop {
+            let output = self.table.get_mut(&stream)?;
+            poll_fn(|cx| output.poll_ready(cx)).await;
+            let input = self.table.get_mut(&source)?;
+            poll_fn(|cx| input.poll_ready(cx)).await;
+            let borrowed = (
+                Resource::new_borrow(stream.rep()),
+                Resource::new_borrow(source.rep()),
+            );
+            match self.splice(borrowed.0, borrowed.1, len)? {
+                // What was ready was so no more: wait again.
+                Ok(0) if len > 0 => {}
+                moved => return Ok(moved),
+            }
+        }
     }
 
     fn drop(&mut self, stream: Resource<DynOutputStream>) -> Result<()> {
