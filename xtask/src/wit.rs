@@ -4,39 +4,34 @@
 use crate::files;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::Path;
 
 /// An interface's or world's name, `interface` or `world` first, and its tokens.
 type Items = BTreeMap<String, Vec<String>>;
 
+/// For a package and an item of it, the folder where it was seen first, and its tokens there.
+type Known = BTreeMap<(String, String), (String, Vec<String>)>;
+
 /// Compares all WIT packages below `root` that occur in more than one `wit` folder.
 ///
-/// Errors: two copies of a package differ in an interface, or in a world that both have.
+/// Errors: two copies of a package differ in an interface or a world that both have.
 pub fn check(root: &Path) -> Result<()> {
-    // A package's copies, each with its folder.
-    let mut packages = BTreeMap::<String, Vec<(String, Items)>>::new();
-    for (folder, files) in folders(root)? {
-        let (name, items) = package(&files).with_context(|| folder.clone())?;
-        packages.entry(name).or_default().push((folder, items));
-    }
+    let mut copies = BTreeMap::<String, usize>::new();
+    let mut known = Known::new();
     let mut differences = Vec::new();
-    for (name, copies) in &packages {
-        let [first, others @ ..] = &copies[..] else {
-            continue;
-        };
-        for other in others {
-            for item in differing(&first.1, &other.1) {
-                let has = |copy: &(String, Items)| copy.1.contains_key(item);
-                let (a, b) = (&first.0, &other.0);
-                differences.push(match (has(first), has(other)) {
-                    (true, true) => format!("{name}: {item}: not the same in {a} and {b}"),
-                    (true, false) => format!("{name}: {item}: in {a}, missing in {b}"),
-                    _ => format!("{name}: {item}: in {b}, missing in {a}"),
-                });
-            }
+    for (folder, files) in folders(root)? {
+        let (package, items) = package(&files).with_context(|| folder.clone())?;
+        for (item, elsewhere) in differing(&mut known, &package, &folder, items) {
+            differences.push(format!(
+                "{package}: {item}: not the same in {elsewhere} and {folder}"
+            ));
         }
-        println!("{name}: {} copies", copies.len());
+        *copies.entry(package).or_default() += 1;
+    }
+    for (package, copies) in copies {
+        println!("{package}: {copies} copies");
     }
     ensure!(
         differences.is_empty(),
@@ -61,17 +56,25 @@ fn folders(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
     Ok(folders)
 }
 
-/// The names of the items that are not the same in both copies. A world that only one of
-/// them has is no difference: nobody else needs it.
-fn differing<'a>(a: &'a Items, b: &'a Items) -> Vec<&'a str> {
-    let mut names: Vec<&str> = a.keys().chain(b.keys()).map(String::as_str).collect();
-    names.sort();
-    names.dedup();
-    names.retain(|&name| match (a.get(name), b.get(name)) {
-        (Some(a), Some(b)) => a != b,
-        _ => name.starts_with("interface "),
-    });
-    names
+/// The items of `package` in `folder` that were not the same where they were seen first, each
+/// with that folder. What a copy leaves out is no difference: it holds what its crate refers to.
+fn differing(
+    known: &mut Known,
+    package: &str,
+    folder: &str,
+    items: Items,
+) -> Vec<(String, String)> {
+    let mut differing = Vec::new();
+    for (item, tokens) in items {
+        match known.entry((package.into(), item.clone())) {
+            Entry::Vacant(entry) => {
+                entry.insert((folder.into(), tokens));
+            }
+            Entry::Occupied(entry) if entry.get().1 == tokens => {}
+            Entry::Occupied(entry) => differing.push((item, entry.get().0.clone())),
+        }
+    }
+    differing
 }
 
 /// The name and the items of the package that the files of a folder make up.
@@ -183,6 +186,14 @@ mod tests {
         package(&files).unwrap()
     }
 
+    /// The names of the items that differ.
+    fn differ(a: &Items, b: &Items) -> Vec<String> {
+        let mut known = Known::new();
+        assert!(differing(&mut known, "p", "a", a.clone()).is_empty());
+        let found = differing(&mut known, "p", "b", b.clone());
+        found.into_iter().map(|(item, _)| item).collect()
+    }
+
     const IO: &str = "package wasi:io@0.2.12;\n\
         interface poll { poll: func(in: list<u32>,) -> list<u32>; }\n\
         world imports { import poll; }";
@@ -197,7 +208,7 @@ mod tests {
         ]);
         assert_eq!(name, "wasi:io@0.2.12");
         assert_eq!(other.0, name);
-        assert_eq!(differing(&items, &other.1), [""; 0]);
+        assert_eq!(differ(&items, &other.1), [""; 0]);
     }
 
     #[test]
@@ -208,20 +219,38 @@ mod tests {
             ("func(in: list<u32>,)", "func(input: list<u32>)"),
             ("poll: func", "%poll: func"),
             ("interface poll", "@since(version = 0.2.0) interface poll"),
-            ("interface poll", "interface empty {} interface poll"),
         ] {
             let (_, other) = parse(&[&IO.replacen(from, to, 1)]);
-            assert_eq!(differing(&items, &other).len(), 1, "{to}");
+            assert_eq!(differ(&items, &other).len(), 1, "{to}");
         }
     }
 
     #[test]
-    fn worlds_differ_only_where_both_exist() {
+    fn what_a_copy_leaves_out_is_no_difference() {
         let (_, items) = parse(&[IO]);
         let (_, without) = parse(&[IO.split("world").next().unwrap()]);
-        assert_eq!(differing(&items, &without), [""; 0]);
+        assert_eq!(differ(&items, &without), [""; 0]);
+        assert_eq!(differ(&without, &items), [""; 0]);
         let (_, other) = parse(&[&IO.replace("import poll", "export poll")]);
-        assert_eq!(differing(&items, &other), ["world imports"]);
+        assert_eq!(differ(&items, &other), ["world imports"]);
+    }
+
+    #[test]
+    fn what_the_first_copy_leaves_out_is_compared_among_the_others() {
+        let copies = [
+            IO.split("world").next().unwrap(),
+            IO,
+            &IO.replace("import poll", "export poll"),
+        ];
+        let mut known = Known::new();
+        let found = copies.map(|copy| {
+            let (name, items) = parse(&[copy]);
+            differing(&mut known, &name, copy, items)
+        });
+        assert_eq!(
+            found,
+            [vec![], vec![], vec![("world imports".into(), IO.into())]]
+        );
     }
 
     #[test]

@@ -85,7 +85,10 @@ fn run(plugin: &[u8], now: u64) -> Result<(u64, Vec<u8>)> {
 
 fn main() -> Result<()> {
     let (told, log) = run(include_bytes!("plugin.wat"), 42)?;
-    println!("the plug-in says {told}, and logged {:?}", String::from_utf8_lossy(&log));
+    println!(
+        "the plug-in says {told}, and logged {:?}",
+        String::from_utf8_lossy(&log)
+    );
     Ok(())
 }
 
