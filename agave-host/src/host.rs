@@ -1,4 +1,3 @@
-use crate::program::check_header;
 use crate::{HostState, LoadError, Program};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
@@ -41,7 +40,7 @@ impl Host {
     /// Every [`LoadError`] but [`LoadError::NoExport`].
     #[cfg(feature = "std")]
     pub fn load(&self, bytes: &[u8]) -> Result<Program, LoadError> {
-        check_header(bytes)?;
+        crate::program::check_header(bytes)?;
         let component = Component::from_binary(&self.engine, bytes).map_err(LoadError::Invalid)?;
         self.link(&component)
     }

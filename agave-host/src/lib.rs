@@ -5,6 +5,9 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(not(feature = "p2"))]
+compile_error!("agave-host needs a version of WASI to link: enable its feature `p2`");
+
 mod ctx;
 #[cfg(feature = "std")]
 mod engine;

@@ -68,6 +68,7 @@ impl Program {
 ///
 /// # Errors
 /// [`LoadError::CoreModule`], [`LoadError::NotWasm`].
+#[cfg(feature = "std")]
 pub(crate) fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
     match bytes {
         [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => Err(LoadError::CoreModule),
@@ -76,7 +77,7 @@ pub(crate) fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "std"))]
 mod tests {
     use super::*;
 

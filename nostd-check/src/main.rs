@@ -7,9 +7,11 @@ extern crate alloc;
 mod platform;
 
 use agave_host::{BoxFuture, Ctx, Executor, Host, Service};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use wasi_clocks::manual::ManualClock;
 use wasi_random::WasiRandomCtx;
+use wasi_random::seeded::Seeded;
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
@@ -33,7 +35,7 @@ fn serve(code: &[u8]) -> wasmtime::Result<()> {
     let grants = |_| {
         let clock = ManualClock::default();
         let clocks = wasi_clocks::WasiClocksCtx::new(clock.clone(), clock);
-        Ctx::with(clocks, WasiRandomCtx::seeded(0)).build()
+        Ctx::with(clocks, WasiRandomCtx::new(Seeded::new([0; 32]))).build()
     };
     let service = Service::new(program, grants, Arc::new(Inline))?;
     let response = platform::block_on(service.handle(wasi_http::Request {
@@ -42,7 +44,7 @@ fn serve(code: &[u8]) -> wasmtime::Result<()> {
         authority: None,
         path_with_query: None,
         headers: wasi_http::Fields::new(),
-        body: wasi_http::memory::empty(),
+        body: Box::new(wasi_http::memory::Empty),
     }))?;
     core::hint::black_box(response.status);
     Ok(())

@@ -9,10 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// The first argument of a process that is a server.
-pub const SERVER: &str = "server";
+pub(crate) const SERVER: &str = "server";
 
 /// Runs the server that the arguments name, until standard input ends.
-pub fn serve(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
+pub(crate) fn serve(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
     let mut next = || arguments.next().ok_or("a server needs three arguments");
     let (column, guest, timeout) = (next()?.parse()?, next()?.parse()?, next()?.parse()?);
     std::thread::spawn(|| {
@@ -25,24 +25,28 @@ pub fn serve(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure>
 }
 
 /// A server that runs.
-pub struct Server {
+pub(crate) struct Server {
     process: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 /// What a server has used so far.
 #[derive(Clone, Copy)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// CPU time in user space.
-    pub user: Duration,
+    pub(crate) user: Duration,
     /// CPU time in the kernel.
-    pub system: Duration,
+    pub(crate) system: Duration,
     /// Resident bytes.
-    pub resident: u64,
+    pub(crate) resident: u64,
 }
 
 impl Server {
-    pub fn start(column: Column, guest: Guest, timeout: Option<Duration>) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        column: Column,
+        guest: Guest,
+        timeout: Option<Duration>,
+    ) -> Result<Self, Failure> {
         let timeout = timeout.map_or(0, |timeout| timeout.as_secs());
         let mut process = Command::new(std::env::current_exe()?)
             .args([SERVER, column.name(), guest.name(), &timeout.to_string()])
@@ -59,7 +63,7 @@ impl Server {
     }
 
     /// What it has used; nothing where there is no `/proc`.
-    pub fn usage(&self) -> Usage {
+    pub(crate) fn usage(&self) -> Usage {
         let read = |name| {
             fs::read_to_string(format!("/proc/{}/{name}", self.process.id())).unwrap_or_default()
         };

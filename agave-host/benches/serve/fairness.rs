@@ -38,7 +38,7 @@ struct Window {
 }
 
 /// Measures all, and prints it as a Markdown table.
-pub fn run(plan: &Plan) -> Result<(), Failure> {
+pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     println!(
         "{} connections with light requests beside {} whose guests compute for 200 ms each: \
          median and 99th percentile of the latency in ms. Cores: CPU seconds of the server a \

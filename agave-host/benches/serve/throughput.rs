@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 
-pub const TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One server under one load, in one window.
 struct Cell {
@@ -26,7 +26,7 @@ struct Cell {
 }
 
 /// Measures all, and prints it as a Markdown table.
-pub fn run(plan: &Plan) -> Result<(), Failure> {
+pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     println!(
         "Requests a second (and times those of `{}`), median and 99th percentile of the latency \
          in ms; CPU time a request (user + system) and RSS at 64 connections.\n",

@@ -80,12 +80,15 @@ impl RequestNumber {
 #[derive(Clone)]
 pub struct Service(Arc<Inner>);
 
+type MakeCtx = Box<dyn Fn(RequestNumber) -> Ctx + Send + Sync>;
+type Report = Box<dyn Fn(u64, &ServeError) + Send + Sync>;
+
 struct Inner {
     program: Program,
     handle: ComponentExportIndex,
-    ctx: Box<dyn Fn(RequestNumber) -> Ctx + Send + Sync>,
+    ctx: MakeCtx,
     executor: Arc<dyn Executor>,
-    report: Box<dyn Fn(u64, &ServeError) + Send + Sync>,
+    report: Report,
     requests: AtomicU64,
     reuse: u32,
     idle: Mutex<Vec<Instance>>,

@@ -6,7 +6,7 @@ use agave_host::{Ctx, Host, Limits, Service};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub fn run(component: &[u8], timeout: Option<Duration>) -> Result<(), Failure> {
+pub(crate) fn run(component: &[u8], timeout: Option<Duration>) -> Result<(), Failure> {
     let host = Host::builder().build()?;
     let program = host.load(component)?;
     let server = Server::bind(super::ANY_PORT, ServerOptions::new())?;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// A column of the comparison.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Column {
+pub(crate) enum Column {
     /// hyper, answering by itself.
     Hyper,
     /// wasmtime's HTTP host, set up as `wasmtime serve` sets itself up.
@@ -28,14 +28,14 @@ pub enum Column {
 }
 
 impl Column {
-    pub const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 4] = [
         Self::Hyper,
         Self::Wasmtime,
         Self::WasmtimeTuned,
         Self::Agave,
     ];
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Hyper => "hyper",
             Self::Wasmtime => "wasmtime-serve",
@@ -59,7 +59,7 @@ impl FromStr for Column {
 
 /// A component to serve.
 #[derive(Clone, Copy)]
-pub enum Guest {
+pub(crate) enum Guest {
     /// Hello world on no library at all.
     HelloTiny,
     /// Hello world on Rust's standard library.
@@ -69,7 +69,7 @@ pub enum Guest {
 }
 
 impl Guest {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::HelloTiny => "hello_tiny",
             Self::Hello => "hello",
@@ -95,7 +95,7 @@ impl FromStr for Guest {
 }
 
 /// Runs a server; it tells its address on standard output, and does not end.
-pub fn run(column: Column, guest: Guest, timeout: Option<Duration>) -> Result<(), Failure> {
+pub(crate) fn run(column: Column, guest: Guest, timeout: Option<Duration>) -> Result<(), Failure> {
     match column {
         Column::Hyper => native::run(),
         Column::Wasmtime => wasmtime_serve::run(&guest.component()?, timeout),

@@ -9,7 +9,7 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::{WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// A guest's state.
-pub struct State {
+pub(crate) struct State {
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -37,7 +37,7 @@ impl WasiHttpView for State {
 
 /// A store as `wasmtime serve` makes it for request number `id`. With `epochs` a guest that
 /// computes lets others have their turn at each tick.
-pub fn store(engine: &Engine, id: u64, epochs: bool) -> Store<State> {
+pub(crate) fn store(engine: &Engine, id: u64, epochs: bool) -> Store<State> {
     let state = State {
         table: ResourceTable::new(),
         wasi: WasiCtx::builder().env("REQUEST_ID", id.to_string()).build(),
@@ -53,7 +53,7 @@ pub fn store(engine: &Engine, id: u64, epochs: bool) -> Store<State> {
 }
 
 /// Compiles and links.
-pub fn load(engine: &Engine, component: &[u8]) -> wasmtime::Result<ProxyPre<State>> {
+pub(crate) fn load(engine: &Engine, component: &[u8]) -> wasmtime::Result<ProxyPre<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
@@ -62,6 +62,6 @@ pub fn load(engine: &Engine, component: &[u8]) -> wasmtime::Result<ProxyPre<Stat
 }
 
 /// A request as the host takes it.
-pub fn request(request: http::Request<Incoming>) -> http::Request<WasiBody> {
+pub(crate) fn request(request: http::Request<Incoming>) -> http::Request<WasiBody> {
     request.map(|body| body.map_err(wasmtime_wasi_http::Error::from).boxed_unsync())
 }

@@ -22,7 +22,7 @@ use wasmtime_wasi_http::handler::{
 /// How often epochs tick, which they do only for a timeout.
 const TICK: Duration = Duration::from_millis(50);
 
-pub fn run(component: &[u8], timeout: Option<Duration>) -> Result<(), Failure> {
+pub(crate) fn run(component: &[u8], timeout: Option<Duration>) -> Result<(), Failure> {
     let mut config = Config::new();
     config.allocation_strategy(InstanceAllocationStrategy::pooling());
     config.epoch_interruption(timeout.is_some());

@@ -19,7 +19,7 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-pub fn run(component: &[u8], timeout: Option<Duration>) -> Result<(), Failure> {
+pub(crate) fn run(component: &[u8], timeout: Option<Duration>) -> Result<(), Failure> {
     let host = Host::builder().build()?;
     let program = Arc::new(Program {
         pre: common::load(host.engine(), component)?,
