@@ -399,10 +399,12 @@ mod http2 {
             let (response, stream) = client.send_request(get("/truncate?ms=300"), true).unwrap();
             drop(stream);
             let mut body = response.await.unwrap().into_body();
-            let mut end = None;
-            while let Some(data) = body.data().await {
-                end = Some(data).filter(|data| data.is_err());
-            }
+            let end = loop {
+                match body.data().await {
+                    Some(Ok(_)) => {}
+                    end => break end,
+                }
+            };
             assert!(end.is_some(), "a proper end");
             let (response, ..) = exchange(&mut client, get("/status"), Vec::new(), None).await;
             assert_eq!(response.status(), 200);

@@ -103,6 +103,20 @@ fn what_cannot_be_served_is_one_line_that_says_why_and_code_1() {
 }
 
 #[test]
+fn a_component_that_needs_more_memory_than_allowed_is_one_line_and_code_1() {
+    let path = guest("testbed");
+    let arguments = [
+        "serve",
+        "--addr",
+        "127.0.0.1:0",
+        "--max-memory",
+        "64K",
+        &path,
+    ];
+    assert_one_line(&arguments, 1, &["testbed.wasm", "memory"]);
+}
+
+#[test]
 fn an_address_that_cannot_be_had_is_one_line_that_names_it_and_code_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();

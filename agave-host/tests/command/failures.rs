@@ -25,7 +25,7 @@ fn by_the_host<'a>(lines: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn a_guest_that_fails_is_a_500_to_its_client_and_one_line_with_the_cause() {
-    let server = Server::guest("testbed", &["--timeout", "300ms"]);
+    let server = Server::guest("testbed", &["--timeout", "1s"]);
     let cases = [
         ("/trap", "unreachable"),
         ("/panic", "unreachable"),
@@ -34,11 +34,11 @@ fn a_guest_that_fails_is_a_500_to_its_client_and_one_line_with_the_cause() {
         ("/exit?code=3", "exited with code 3"),
         ("/exit?code=1", "exited with code 1"),
         ("/exit", "exited with code 0"),
-        ("/spin", "300 ms"),
-        ("/sleep?ms=60000", "300 ms"),
+        ("/spin", "1000 ms"),
+        ("/sleep?ms=60000", "1000 ms"),
         ("/handles", "resource table"),
-        ("/biglist", "random bytes"),
-        ("/biglist?kind=header", "fuel"),
+        ("/biglist?mib=20", "random bytes"),
+        ("/biglist?mib=20&kind=header", "fuel"),
     ];
     for (target, _) in cases {
         let response = server.get(target);
@@ -73,10 +73,10 @@ fn a_guest_that_fails_is_a_500_to_its_client_and_one_line_with_the_cause() {
 
 #[test]
 fn a_guest_that_fails_after_its_head_cuts_the_response_off_and_is_one_line() {
-    let server = Server::guest("testbed", &["--timeout", "300ms"]);
+    let server = Server::guest("testbed", &["--timeout", "1s"]);
     let cases = [
         "/overrun",
-        "/biglist?kind=write",
+        "/biglist?mib=20&kind=write",
         // Its time ends.
         "/drip?n=1000&ms=50",
     ];

@@ -107,3 +107,22 @@ fn guests_that_hold_many_sockets_give_them_all_back() {
     peer.wait_until_finished();
     wait_for_descriptors(&server, before);
 }
+
+#[test]
+fn a_client_that_leaves_a_guest_that_spins_ends_it() {
+    let server = Server::guest("testbed", &["--timeout", "1h", "--max-concurrent", "1"]);
+    // One after the other they would keep both of two cores busy.
+    for _ in 0..3 {
+        let mut connection = server.connect();
+        connection.send("GET /spin HTTP/1.1\r\nHost: x\r\n\r\n");
+        let before = server.computed();
+        wait_until("the guest spins", || server.computed() >= before + 10);
+        drop(connection);
+        assert_eq!(server.get("/status").told(), (200, "status\n"));
+    }
+    wait_until("nobody computes", || {
+        let before = server.computed();
+        std::thread::sleep(Duration::from_millis(300));
+        server.computed() <= before + 3
+    });
+}

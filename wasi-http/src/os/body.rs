@@ -16,18 +16,25 @@ use wasi_io::os::Runtime;
 
 /// A body for hyper to send. Where it knows how much remains, hyper sends a `content-length`
 /// and, for one that is there already, head and content in one write.
-pub struct HyperBody(Box<dyn Body>);
+///
+/// Content that came before an error is sent before the message is cut off.
+pub struct HyperBody {
+    body: Box<dyn Body>,
+    /// An error that hyper is told when it has sent what it has: it drops that otherwise.
+    failed: Option<ErrorCode>,
+}
 
 impl HyperBody {
     /// Without content or trailers.
     pub fn empty() -> Self {
-        Self(Box::new(Nothing))
+        let body: Box<dyn Body> = Box::new(Nothing);
+        body.into()
     }
 }
 
 impl From<Box<dyn Body>> for HyperBody {
     fn from(body: Box<dyn Body>) -> Self {
-        Self(body)
+        Self { body, failed: None }
     }
 }
 
@@ -39,24 +46,31 @@ impl HttpBody for HyperBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, ErrorCode>>> {
-        self.0.poll_frame(cx).map(|frame| {
-            Some(match frame? {
-                Ok(Frame::Data(data)) => Ok(http_body::Frame::data(data)),
-                Ok(Frame::Trailers(fields)) => match convert::header_map(&fields) {
-                    Ok(map) => Ok(http_body::Frame::trailers(map)),
-                    Err(_) => Err(ErrorCode::HttpRequestTrailerSectionSize(None)),
-                },
-                Err(code) => Err(code),
-            })
-        })
+        if let Some(code) = self.failed.take() {
+            return Poll::Ready(Some(Err(code)));
+        }
+        let code = match ready!(self.body.poll_frame(cx)) {
+            None => return Poll::Ready(None),
+            Some(Ok(Frame::Data(data))) => {
+                return Poll::Ready(Some(Ok(http_body::Frame::data(data))));
+            }
+            Some(Ok(Frame::Trailers(fields))) => match convert::header_map(&fields) {
+                Ok(map) => return Poll::Ready(Some(Ok(http_body::Frame::trailers(map)))),
+                Err(_) => ErrorCode::HttpRequestTrailerSectionSize(None),
+            },
+            Some(Err(code)) => code,
+        };
+        self.failed = Some(code);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end()
+        self.failed.is_none() && self.body.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.0.remaining() {
+        match self.body.remaining() {
             Some(remaining) => SizeHint::with_exact(remaining),
             None => SizeHint::new(),
         }

@@ -53,7 +53,12 @@ impl From<Level> for log::LevelFilter {
 }
 
 /// What a command says when it can't go on: one line.
-type Failure = Box<dyn std::error::Error>;
+enum Failure {
+    /// Its flags are wrong.
+    Usage(String),
+    /// What it was to do failed.
+    Failed(String),
+}
 
 /// Exits with 0; with 1 and a line on standard error when the command failed; with 2 when its
 /// flags are wrong.
@@ -65,8 +70,12 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("agave: {error}");
+        Err(Failure::Usage(told)) => {
+            eprintln!("agave: {told} (see `agave --help`)");
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(told)) => {
+            eprintln!("agave: {told}");
             ExitCode::FAILURE
         }
     }

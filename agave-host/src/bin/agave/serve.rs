@@ -3,6 +3,7 @@ use super::options::{Wasi, Wasm, duration, environment, size};
 use agave_host::os::{Server, ServerOptions};
 use agave_host::{Ctx, Host, Limits, RequestNumber, ServeError, Service};
 use std::cell::OnceCell;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,8 +73,19 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let wasi = Wasi::parse(&self.wasi)?;
-        let wasm = Wasm::parse(&self.wasm)?;
+        let wasi = Wasi::parse(&self.wasi).map_err(Failure::Usage)?;
+        let wasm = Wasm::parse(&self.wasm).map_err(Failure::Usage)?;
+        let environment = environment(&self.env, wasi.inherit_env).map_err(Failure::Usage)?;
+        self.serve(wasi, wasm, environment)
+            .map_err(|error| Failure::Failed(error.to_string()))
+    }
+
+    fn serve(
+        self,
+        wasi: Wasi,
+        wasm: Wasm,
+        environment: Vec<(String, String)>,
+    ) -> Result<(), Box<dyn Error>> {
         let timeout = self.timeout.or(wasm.timeout).unwrap_or(TIMEOUT);
         let nanoseconds = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         let mut limits = Limits::new().timeout(Some(nanoseconds));
@@ -83,7 +95,7 @@ impl Serve {
             host = host.memory(memory);
         }
         let grants = Grants {
-            environment: environment(&self.env, wasi.inherit_env)?,
+            environment,
             network: wasi.inherit_network,
             limits,
         };
