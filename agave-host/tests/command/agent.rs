@@ -63,7 +63,7 @@ fn fetch_gives_the_whole_reply_as_text_and_asks_as_a_client_should() {
     assert_eq!(head.line, "GET / HTTP/1.1");
     assert_eq!(head.field("host"), Some(&*peer.address.to_string()));
     assert_eq!(head.field("connection"), Some("close"));
-    peer.wait_until_finished();
+    peer.wait_until_finished(1);
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn a_peer_that_does_not_answer_in_10_s_is_504() {
         let taken = begun.elapsed();
         assert!((10..15).contains(&taken.as_secs()), "{taken:?}");
     });
-    silent.wait_until_finished();
+    silent.wait_until_finished(1);
 }
 
 #[test]
@@ -332,7 +332,7 @@ fn a_reply_up_to_1_mib_is_whole_and_a_longer_one_502() {
                 "{bytes}"
             ),
         }
-        peer.wait_until_finished();
+        peer.wait_until_finished(1);
     }
 }
 
@@ -400,7 +400,7 @@ fn a_reply_that_streams_and_then_exceeds_1_mib_is_cut_off() {
     let (rest, end) = body.rest();
     assert!(end.is_err(), "{} bytes and a proper end", rest.len());
     assert!(rest.len() < MIB, "{}", rest.len());
-    peer.wait_until_finished();
+    peer.wait_until_finished(1);
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn a_head_of_a_reply_that_streams_is_not_waited_for() {
     assert_eq!(response.status(), 200);
     assert_eq!(connection.get("/health").told(), (200, "ok"));
     go_on();
-    peer.wait_until_finished();
+    peer.wait_until_finished(1);
 }
 
 #[test]

@@ -34,12 +34,11 @@ fn a_client_that_leaves_mid_reply_takes_the_guest_and_its_sockets_with_it() {
     };
     // What is opened once is opened by now.
     at_once(4, |_| leave());
-    peer.wait_until_finished();
+    peer.wait_until_finished(4);
     let before = agent.descriptors();
 
     at_once(THREADS, |_| (0..EACH).for_each(|_| leave()));
-    assert_eq!(peer.accepted(), 4 + THREADS * EACH);
-    peer.wait_until_finished();
+    peer.wait_until_finished(4 + THREADS * EACH);
     wait_for_descriptors(&agent, before);
     assert_eq!(agent.get("/health").told(), (200, "ok"));
     assert_eq!(
@@ -61,7 +60,7 @@ fn a_client_that_leaves_before_the_head_takes_the_guest_with_it() {
     ));
     wait_until("the agent has dialled", || peer.accepted() == 1);
     drop(connection);
-    peer.wait_until_finished();
+    peer.wait_until_finished(1);
     // By itself it gives up after 10 s.
     assert!(
         begun.elapsed() < Duration::from_secs(9),
@@ -99,12 +98,12 @@ fn guests_that_hold_many_sockets_give_them_all_back() {
         connection
     };
     drop(hold());
-    peer.wait_until_finished();
+    peer.wait_until_finished(50);
     let before = server.descriptors();
     let held: Vec<_> = (0..10).map(|_| hold()).collect();
     assert!(server.descriptors() >= before + 10 * 50);
     drop(held);
-    peer.wait_until_finished();
+    peer.wait_until_finished(550);
     wait_for_descriptors(&server, before);
 }
 

@@ -9,27 +9,27 @@ use std::thread;
 
 /// The first line of a message and its header fields, their names in lower case.
 #[derive(Clone, Debug)]
-pub struct Head {
-    pub line: String,
-    pub fields: Vec<(String, String)>,
+pub(crate) struct Head {
+    pub(crate) line: String,
+    pub(crate) fields: Vec<(String, String)>,
 }
 
 impl Head {
     /// Reads a head; an error where the stream ends before its end.
-    pub fn read(input: &mut impl BufRead) -> io::Result<Self> {
+    pub(crate) fn read(input: &mut impl BufRead) -> io::Result<Self> {
         let line = line(input)?;
         let fields = fields(input)?;
         Ok(Self { line, fields })
     }
 
     /// The first field of that name.
-    pub fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut fields = self.fields.iter();
         fields.find_map(|(key, value)| (key == name).then_some(value.as_str()))
     }
 
     /// The status of a response.
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         let code = self
             .line
             .strip_prefix("HTTP/1.1 ")
@@ -87,14 +87,14 @@ enum Framing {
 }
 
 /// A message's content. Reading fails with `UnexpectedEof` where it was cut off.
-pub struct Body<'a, R> {
+pub(crate) struct Body<'a, R> {
     input: &'a mut R,
     framing: Framing,
-    pub trailers: Vec<(String, String)>,
+    pub(crate) trailers: Vec<(String, String)>,
 }
 
 impl<'a, R: BufRead> Body<'a, R> {
-    pub fn of_request(input: &'a mut R, head: &Head) -> Self {
+    pub(crate) fn of_request(input: &'a mut R, head: &Head) -> Self {
         let framing = head.framing(Framing::Ended);
         let trailers = Vec::new();
         Self {
@@ -104,7 +104,7 @@ impl<'a, R: BufRead> Body<'a, R> {
         }
     }
 
-    pub fn of_response(input: &'a mut R, head: &Head, method: &str) -> Self {
+    pub(crate) fn of_response(input: &'a mut R, head: &Head, method: &str) -> Self {
         let framing = match (method, head.status()) {
             ("HEAD", _) | (_, 204 | 304) => Framing::Ended,
             _ => head.framing(Framing::Close),
@@ -118,14 +118,14 @@ impl<'a, R: BufRead> Body<'a, R> {
     }
 
     /// Exactly so many bytes, as text.
-    pub fn text(&mut self, bytes: usize) -> String {
+    pub(crate) fn text(&mut self, bytes: usize) -> String {
         let mut text = vec![0; bytes];
         self.read_exact(&mut text).expect("more of the body");
         String::from_utf8(text).expect("text")
     }
 
     /// The rest; whether it was complete.
-    pub fn rest(&mut self) -> (Vec<u8>, io::Result<()>) {
+    pub(crate) fn rest(&mut self) -> (Vec<u8>, io::Result<()>) {
         let mut bytes = Vec::new();
         let end = self.read_to_end(&mut bytes).map(drop);
         (bytes, end)
@@ -176,7 +176,7 @@ impl<R: BufRead> Read for Body<'_, R> {
 
 /// A request's content.
 #[derive(Clone, Copy)]
-pub enum Content<'a> {
+pub(crate) enum Content<'a> {
     None,
     Length(&'a [u8]),
     /// In chunks of 10,000 bytes, with these trailer fields.
@@ -205,15 +205,15 @@ impl Content<'_> {
 }
 
 /// A request.
-pub struct Request<'a> {
-    pub method: &'a str,
-    pub target: &'a str,
-    pub fields: &'a [(&'a str, &'a str)],
-    pub content: Content<'a>,
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) target: &'a str,
+    pub(crate) fields: &'a [(&'a str, &'a str)],
+    pub(crate) content: Content<'a>,
 }
 
 impl<'a> Request<'a> {
-    pub fn new(method: &'a str, target: &'a str) -> Self {
+    pub(crate) fn new(method: &'a str, target: &'a str) -> Self {
         let fields = &[];
         let content = Content::None;
         Self {
@@ -241,44 +241,44 @@ impl<'a> Request<'a> {
 
 /// A response that was received as far as it came.
 #[derive(Debug)]
-pub struct Response {
-    pub head: Head,
-    pub body: Vec<u8>,
-    pub trailers: Vec<(String, String)>,
+pub(crate) struct Response {
+    pub(crate) head: Head,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Vec<(String, String)>,
     /// An error where it was cut off.
-    pub end: io::Result<()>,
+    pub(crate) end: io::Result<()>,
 }
 
 impl Response {
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.head.status()
     }
 
     /// The body of a complete response.
     #[track_caller]
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         assert!(self.end.is_ok(), "{self:?}");
         str::from_utf8(&self.body).expect("text")
     }
 
     /// Status and body of a complete response.
     #[track_caller]
-    pub fn told(&self) -> (u16, &str) {
+    pub(crate) fn told(&self) -> (u16, &str) {
         (self.status(), self.text())
     }
 
-    pub fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.head.field(name)
     }
 }
 
 /// A connection to a server.
-pub struct Connection {
-    pub input: BufReader<TcpStream>,
+pub(crate) struct Connection {
+    pub(crate) input: BufReader<TcpStream>,
 }
 
 impl Connection {
-    pub fn open(address: SocketAddr) -> Self {
+    pub(crate) fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
         // A test that hangs must end all the same.
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -288,17 +288,17 @@ impl Connection {
         }
     }
 
-    pub fn stream(&self) -> &TcpStream {
+    pub(crate) fn stream(&self) -> &TcpStream {
         self.input.get_ref()
     }
 
     /// Sends bytes as they are.
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream().write_all(bytes.as_ref()).expect("sending");
     }
 
     /// Sends a GET, and reads no more than the head of its response.
-    pub fn begin(&mut self, target: &str) -> (Head, Body<'_, BufReader<TcpStream>>) {
+    pub(crate) fn begin(&mut self, target: &str) -> (Head, Body<'_, BufReader<TcpStream>>) {
         self.send(Request::new("GET", target).head());
         let head = Head::read(&mut self.input).expect("a head");
         let body = Body::of_response(&mut self.input, &head, "GET");
@@ -306,7 +306,7 @@ impl Connection {
     }
 
     /// Sends a request, and receives its response while it sends.
-    pub fn exchange(&mut self, request: &Request<'_>) -> Response {
+    pub(crate) fn exchange(&mut self, request: &Request<'_>) -> Response {
         let output = self.stream().try_clone().unwrap();
         thread::scope(|scope| {
             scope.spawn(move || {
@@ -334,12 +334,12 @@ impl Connection {
         })
     }
 
-    pub fn get(&mut self, target: &str) -> Response {
+    pub(crate) fn get(&mut self, target: &str) -> Response {
         self.exchange(&Request::new("GET", target))
     }
 
     /// What comes until the server closes.
-    pub fn until_closed(&mut self) -> Vec<u8> {
+    pub(crate) fn until_closed(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.input
             .read_to_end(&mut bytes)

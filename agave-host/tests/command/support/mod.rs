@@ -1,21 +1,21 @@
 //! What the tests drive the command with: the command itself, an HTTP client that sees what is
 //! on the wire, and peers that misbehave.
 
-pub mod http;
-pub mod peer;
-pub mod server;
+pub(crate) mod http;
+pub(crate) mod peer;
+pub(crate) mod server;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Longer than anything takes that works, even on a machine that does much else.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `done`.
 ///
 /// Panics where that takes too long; `what` says for what it waited.
 #[track_caller]
-pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < end, "waited too long until {what}");
@@ -24,7 +24,7 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// Runs `one` in `n` threads at once, and gives what they gave, in order.
-pub fn at_once<T: Send>(n: usize, one: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn at_once<T: Send>(n: usize, one: impl Fn(usize) -> T + Sync) -> Vec<T> {
     thread::scope(|scope| {
         let one = &one;
         let threads: Vec<_> = (0..n).map(|i| scope.spawn(move || one(i))).collect();
@@ -33,7 +33,7 @@ pub fn at_once<T: Send>(n: usize, one: impl Fn(usize) -> T + Sync) -> Vec<T> {
 }
 
 /// Percent-encodes a parameter.
-pub fn encode(text: impl AsRef<[u8]>) -> String {
+pub(crate) fn encode(text: impl AsRef<[u8]>) -> String {
     let byte = |byte: &u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(*byte).to_string(),
         byte => format!("%{byte:02x}"),

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 /// A server whose connections each have a thread. Dropping it stops listening.
-pub struct Peer {
-    pub address: SocketAddr,
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
     ended: Arc<AtomicBool>,
     counts: Arc<Counts>,
 }
@@ -23,12 +23,14 @@ struct Counts {
 
 impl Peer {
     /// On IPv4.
-    pub fn new(serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self::on(Ipv4Addr::LOCALHOST.into(), serve).expect("a port")
     }
 
     /// On IPv6; `None` on a machine without.
-    pub fn v6(serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Option<Self> {
+    pub(crate) fn v6(
+        serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Option<Self> {
         Self::on(Ipv6Addr::LOCALHOST.into(), serve).ok()
     }
 
@@ -65,26 +67,28 @@ impl Peer {
         })
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
     /// `host=H&port=P`.
-    pub fn query(&self) -> String {
+    pub(crate) fn query(&self) -> String {
         format!("host={}&port={}", self.address.ip(), self.port())
     }
 
     /// How many connections it has had.
-    pub fn accepted(&self) -> usize {
+    pub(crate) fn accepted(&self) -> usize {
         self.counts.accepted.load(Ordering::SeqCst)
     }
 
-    /// Waits until it has finished with all connections that it has had.
+    /// Waits until it has had so many connections, and all of them have ended.
     #[track_caller]
-    pub fn wait_until_finished(&self) {
-        wait_until("the peer's connections have ended", || {
-            self.counts.finished.load(Ordering::SeqCst) == self.accepted()
-        });
+    pub(crate) fn wait_until_finished(&self, connections: usize) {
+        wait_until(
+            &format!("{connections} connections to the peer have ended"),
+            || self.counts.finished.load(Ordering::SeqCst) == connections,
+        );
+        assert_eq!(self.accepted(), connections);
     }
 }
 
@@ -97,36 +101,36 @@ impl Drop for Peer {
 }
 
 /// Reads until the other side ends, and drops what comes.
-pub fn drain(mut stream: &TcpStream) -> io::Result<()> {
+pub(crate) fn drain(mut stream: &TcpStream) -> io::Result<()> {
     io::copy(&mut stream, &mut io::sink()).map(drop)
 }
 
 /// Answers `echo:` and what it got, once it has seen the end.
-pub fn echo(mut stream: TcpStream) -> io::Result<()> {
+pub(crate) fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut bytes = b"echo:".to_vec();
     stream.read_to_end(&mut bytes)?;
     stream.write_all(&bytes)
 }
 
 /// Closes at once.
-pub fn close(stream: TcpStream) -> io::Result<()> {
+pub(crate) fn close(stream: TcpStream) -> io::Result<()> {
     drop(stream);
     Ok(())
 }
 
 /// Never answers, and closes when the other side does.
-pub fn silent(stream: TcpStream) -> io::Result<()> {
+pub(crate) fn silent(stream: TcpStream) -> io::Result<()> {
     drain(&stream)
 }
 
 /// Resets the connection once something came: what closes with unread bytes does that.
-pub fn reset(stream: TcpStream) -> io::Result<()> {
+pub(crate) fn reset(stream: TcpStream) -> io::Result<()> {
     stream.peek(&mut [0])?;
     Ok(())
 }
 
 /// Answers at once with so many bytes.
-pub fn pour(bytes: usize) -> impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static {
+pub(crate) fn pour(bytes: usize) -> impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static {
     move |mut stream| {
         stream.write_all(&vec![b'x'; bytes])?;
         stream.shutdown(std::net::Shutdown::Write)?;
@@ -136,7 +140,7 @@ pub fn pour(bytes: usize) -> impl Fn(TcpStream) -> io::Result<()> + Send + Sync 
 }
 
 /// Reads a request's head, then hands the stream on.
-pub fn after_head(
+pub(crate) fn after_head(
     serve: impl Fn(TcpStream, Head) -> io::Result<()> + Send + Sync + 'static,
 ) -> impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static {
     move |stream| {
@@ -146,12 +150,14 @@ pub fn after_head(
 }
 
 /// Answers as a request's head came with `text` as it is, and closes.
-pub fn says(text: &'static str) -> impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static {
+pub(crate) fn says(
+    text: &'static str,
+) -> impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static {
     after_head(move |mut stream, _| stream.write_all(text.as_bytes()))
 }
 
 /// An HTTP server on kept connections: `answer` gives the whole response to a request.
-pub fn http(
+pub(crate) fn http(
     answer: impl Fn(&Head, Vec<u8>) -> String + Send + Sync + 'static,
 ) -> impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static {
     move |stream| {
@@ -166,13 +172,13 @@ pub fn http(
 }
 
 /// A port that refuses as long as this lives: it is taken, but by a connection.
-pub struct Refusing {
-    pub port: u16,
+pub(crate) struct Refusing {
+    pub(crate) port: u16,
     _taken: (TcpListener, TcpStream),
 }
 
 impl Refusing {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let stream = TcpStream::connect(listener.local_addr().unwrap()).expect("a connection");
         Self {

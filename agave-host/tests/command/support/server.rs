@@ -13,7 +13,7 @@ use std::{env, fs};
 
 /// Where a guest lies: those that are committed, or in the folder that `AGAVE_TEST_GUESTS`
 /// names.
-pub fn guest(name: &str) -> String {
+pub(crate) fn guest(name: &str) -> String {
     let folder = env::var("AGAVE_TEST_GUESTS")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests").into());
     let path = PathBuf::from(folder).join(format!("{name}.wasm"));
@@ -23,18 +23,18 @@ pub fn guest(name: &str) -> String {
 }
 
 /// An `agave serve` that listens on a port of its own. Dropping it kills it.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     /// Kills the command when this process ends, however it does: statics are never dropped.
     guard: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl Server {
     /// Serves the agent: the one that is built in, or the rebuilt one.
-    pub fn agent(flags: &[&str]) -> Self {
+    pub(crate) fn agent(flags: &[&str]) -> Self {
         match env::var_os("AGAVE_TEST_GUESTS") {
             Some(_) => Self::guest("ai_agent_sockets", flags),
             None => Self::start(flags),
@@ -42,17 +42,17 @@ impl Server {
     }
 
     /// Serves a guest of the tests.
-    pub fn guest(name: &str, flags: &[&str]) -> Self {
+    pub(crate) fn guest(name: &str, flags: &[&str]) -> Self {
         Self::start(&[flags, &[&guest(name)]].concat())
     }
 
     /// Starts `agave serve` with `arguments`, and waits until it listens.
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::on("127.0.0.1:0", arguments)
     }
 
     /// As [`Server::start`], on an address of one's own.
-    pub fn on(address: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn on(address: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_agave"))
             .args(["serve", "--addr", address])
             .args(arguments)
@@ -101,27 +101,27 @@ impl Server {
         server
     }
 
-    pub fn connect(&self) -> Connection {
+    pub(crate) fn connect(&self) -> Connection {
         Connection::open(self.address)
     }
 
     /// One request on a connection of its own.
-    pub fn request(&self, request: &Request<'_>) -> Response {
+    pub(crate) fn request(&self, request: &Request<'_>) -> Response {
         self.connect().exchange(request)
     }
 
-    pub fn get(&self, target: &str) -> Response {
+    pub(crate) fn get(&self, target: &str) -> Response {
         self.request(&Request::new("GET", target))
     }
 
     /// The lines of standard error up to now, the address among them.
-    pub fn log(&self) -> Vec<String> {
+    pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
 
     /// Waits for a line on standard error.
     #[track_caller]
-    pub fn wait_for_line(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn wait_for_line(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
         let mut found = None;
         wait_until(what, || {
             found = self.log().into_iter().find(|line| is_it(line));
@@ -131,21 +131,21 @@ impl Server {
     }
 
     /// Sends a signal (`TERM`, `INT`).
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &kill]).status();
         assert!(status.expect("sh runs").success(), "{kill}");
     }
 
     /// Waits until it refuses connections.
-    pub fn wait_until_refusing(&self) {
+    pub(crate) fn wait_until_refusing(&self) {
         wait_until("connections are refused", || {
             TcpStream::connect(self.address).is_err()
         });
     }
 
     /// Waits until it ends by itself, and gives all of its log but the first line.
-    pub fn ended(mut self) -> (ExitStatus, Vec<String>) {
+    pub(crate) fn ended(mut self) -> (ExitStatus, Vec<String>) {
         let status = wait(&mut self.child);
         if let Some(reader) = self.reader.take() {
             reader.join().expect("the reader ends");
@@ -154,7 +154,7 @@ impl Server {
     }
 
     /// Ends it as Ctrl-C does, and gives what it logged in between.
-    pub fn stop(self) -> Vec<String> {
+    pub(crate) fn stop(self) -> Vec<String> {
         self.signal("INT");
         let (status, mut log) = self.ended();
         assert_eq!(status.code(), Some(0), "{log:#?}");
@@ -163,18 +163,18 @@ impl Server {
     }
 
     /// How many descriptors it has open.
-    pub fn descriptors(&self) -> usize {
+    pub(crate) fn descriptors(&self) -> usize {
         let folder = format!("/proc/{}/fd", self.child.id());
         fs::read_dir(folder).expect("its descriptors").count()
     }
 
     /// Begins the measuring of [`Server::peak`] anew (proc_pid_clear_refs(5)).
-    pub fn forget_peak(&self) {
+    pub(crate) fn forget_peak(&self) {
         fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").expect("its peak is reset");
     }
 
     /// The most memory that it has had in RAM, in MiB.
-    pub fn peak(&self) -> u64 {
+    pub(crate) fn peak(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("its status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -183,7 +183,7 @@ impl Server {
     }
 
     /// The time that it has computed, in ticks.
-    pub fn computed(&self) -> u64 {
+    pub(crate) fn computed(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
         let stat = stat.expect("its status");
         // After the name: state is the first, utime the 12th, stime the 13th.
@@ -217,14 +217,14 @@ fn wait(child: &mut Child) -> ExitStatus {
 
 /// What a command that ends by itself left behind.
 #[derive(Debug)]
-pub struct Output {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Output {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// Runs `agave` with `arguments` to its end.
-pub fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_agave"))
         .args(arguments)
         .stdin(Stdio::null())
