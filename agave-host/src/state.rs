@@ -52,7 +52,8 @@ impl HostState {
         let mut store = Store::new(engine, self);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(call_bytes);
-        store.set_max_component_handles(handles);
+        // A handle that is lent to a call counts twice while that lasts.
+        store.set_max_component_handles(handles.saturating_mul(2));
         // Without epochs in the engine this is never called.
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |store| {

@@ -6,7 +6,7 @@
 //! all, and ratios mean something.
 //!
 //! ```text
-//! cargo bench -p agave-host --bench serve [-- --quick] [-- --only SERVER]
+//! cargo bench -p agave-host --bench serve [-- [--quick] [--only SERVER,…]]
 //! ```
 
 mod child;
@@ -79,9 +79,9 @@ fn run() -> Result<(), Failure> {
             // From `cargo bench`. Without it this is a test that all of it works.
             "--bench" => bench = true,
             "--quick" => quick = true,
-            "--only" => only = Some(arguments.next().unwrap_or_default().parse()?),
+            "--only" => only = arguments.next(),
             other => {
-                return Err(format!("unknown argument `{other}`: --quick, --only SERVER").into());
+                return Err(format!("unknown argument `{other}`: --quick, --only SERVER,…").into());
             }
         }
     }
@@ -89,8 +89,8 @@ fn run() -> Result<(), Failure> {
         true => Plan::full(),
         false => Plan::quick(),
     };
-    if let Some(column) = only {
-        plan.columns = vec![column];
+    if let Some(names) = only {
+        plan.columns = names.split(',').map(str::parse).collect::<Result<_, _>>()?;
     }
     throughput::run(&plan)?;
     fairness::run(&plan)

@@ -34,6 +34,8 @@ struct Shared {
     out: Mutex<Out>,
     /// `out` is not what it was.
     changed: WakerSet,
+    /// What a look for readiness found instead of bytes: the system tells it once.
+    read_failed: Mutex<Option<ErrorCode>>,
 }
 
 #[derive(Default)]
@@ -69,6 +71,7 @@ impl OsTcpStream {
                 writers: SharedWaker::new(),
                 out: Mutex::default(),
                 changed: WakerSet::new(),
+                read_failed: Mutex::default(),
             }),
             runtime,
             family,
@@ -158,7 +161,11 @@ impl TcpStream for OsTcpStream {
             let mut byte = [0];
             self.shared.io.poll_peek(cx, &mut ReadBuf::new(&mut byte))
         });
-        peek.map(drop)
+        peek.map(|peek| {
+            if let Err(error) = peek {
+                *self.shared.read_failed.lock() = Some(lost(&error));
+            }
+        })
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<usize, ErrorCode>> {
@@ -225,6 +232,9 @@ impl OsTcpStream {
         mut read: impl FnMut(&tokio::net::TcpStream) -> io::Result<T>,
     ) -> Poll<Result<T, ErrorCode>> {
         let io = &self.shared.io;
+        if let Some(error) = self.shared.read_failed.lock().take() {
+            return Poll::Ready(Err(error));
+        }
         loop {
             match read(io) {
                 Ok(read) => return Poll::Ready(Ok(read)),

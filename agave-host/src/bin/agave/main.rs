@@ -5,6 +5,7 @@
 mod options;
 mod serve;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::io::Write;
 use std::process::ExitCode;
@@ -63,11 +64,12 @@ enum Failure {
 /// Exits with 0; with 1 and a line on standard error when the command failed; with 2 when its
 /// flags are wrong.
 fn main() -> ExitCode {
-    let agave = Agave::parse();
-    start_log(agave.log);
-    let result = match agave.command {
-        Command::Serve(serve) => serve.run(),
-    };
+    let result = arguments().and_then(|agave| {
+        start_log(agave.log);
+        match agave.command {
+            Command::Serve(serve) => serve.run(),
+        }
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(told)) => {
@@ -79,6 +81,23 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The arguments of this process. Where they ask for help or the version, that is printed and
+/// all is done.
+fn arguments() -> Result<Agave, Failure> {
+    Agave::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
+        _ => {
+            // What is wrong stands in the first paragraph; advice follows.
+            let text = error.to_string();
+            let lines = text.lines().map(str::trim);
+            let told: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+            Failure::Usage(told.join(" ").trim_start_matches("error: ").into())
+        }
+    })
 }
 
 /// The command's own lines and the guests', none of what libraries log.
