@@ -147,6 +147,16 @@ impl DynOutputStream {
         Ok(self.put(bytes))
     }
 
+    /// As [`DynOutputStream::write`], for bytes that are owned already: a backend that keeps
+    /// them need not copy.
+    ///
+    /// # Errors
+    /// As [`DynOutputStream::write`].
+    pub fn write_bytes(&mut self, bytes: Bytes) -> Result<Result<(), StreamError>, Trap> {
+        self.take_permit(bytes.len() as u64)?;
+        Ok(self.put_bytes(bytes))
+    }
+
     /// `write-zeroes`: as [`DynOutputStream::write`], with `len` zero bytes.
     ///
     /// # Errors
@@ -216,8 +226,7 @@ impl DynOutputStream {
         let len = bytes.len();
         if len > 0 {
             self.permit -= len;
-            let result = self.open()?.write_bytes(bytes);
-            self.latch(result)?;
+            self.put_bytes(bytes)?;
         }
         Ok(len)
     }
@@ -253,6 +262,11 @@ impl DynOutputStream {
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         let result = self.open()?.write(bytes);
+        self.latch(result)
+    }
+
+    fn put_bytes(&mut self, bytes: Bytes) -> Result<(), StreamError> {
+        let result = self.open()?.write_bytes(bytes);
         self.latch(result)
     }
 

@@ -57,6 +57,7 @@ fn a_write_without_check_write_traps() {
     let mut output = DynOutputStream::new(writer);
     assert!(matches!(output.write(b"a"), Err(Trap(_))));
     assert!(matches!(output.write_zeroes(1), Err(Trap(_))));
+    assert!(output.write_bytes(b"a"[..].into()).is_err());
     output.write(b"").unwrap().unwrap();
 }
 
@@ -65,7 +66,8 @@ fn writes_use_up_the_permit() {
     let (writer, _reader) = memory::pipe(8);
     let mut output = DynOutputStream::new(writer);
     assert_eq!(output.check_write().unwrap(), 8);
-    output.write(b"12345").unwrap().unwrap();
+    output.write(b"12").unwrap().unwrap();
+    output.write_bytes(b"345"[..].into()).unwrap().unwrap();
     output.write_zeroes(3).unwrap().unwrap();
     assert!(output.write(b"9").is_err());
     assert_eq!(output.check_write().unwrap(), 0);

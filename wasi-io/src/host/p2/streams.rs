@@ -118,7 +118,7 @@ impl streams::HostOutputStream for WasiIoCtxView<'_> {
         stream: Resource<DynOutputStream>,
         contents: Vec<u8>,
     ) -> Result<Answer<()>> {
-        let written = self.table.get_mut(&stream)?.write(&contents)?;
+        let written = self.table.get_mut(&stream)?.write_bytes(contents.into())?;
         answer(self.table, written)
     }
 
