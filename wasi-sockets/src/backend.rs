@@ -51,8 +51,8 @@ pub enum SocketOption {
 /// A network: what a guest that holds a `network` handle can reach. Shared by any number of
 /// guests. The defaults refuse everything with [`ErrorCode::NotSupported`].
 ///
-/// A wrapper that decides who may do what implements this trait and [`TcpSocket`], and passes
-/// on what it permits; the connections themselves need no wrapper.
+/// A wrapper that decides who may do what implements this trait, [`TcpSocket`] and
+/// [`UdpSocket`], and passes on what it permits; TCP connections themselves need no wrapper.
 pub trait Network: Send + Sync + 'static {
     /// A new TCP socket, neither bound nor connected. Does not wait, and nothing leaves the
     /// machine yet.
@@ -62,6 +62,17 @@ pub trait Network: Send + Sync + 'static {
     /// - [`ErrorCode::NewSocketLimit`]: the system has no more.
     /// - [`ErrorCode::AccessDenied`]: no TCP is granted.
     fn tcp_socket(&self, family: IpAddressFamily) -> Result<Box<dyn TcpSocket>, ErrorCode> {
+        let _ = family;
+        Err(ErrorCode::NotSupported)
+    }
+
+    /// A new UDP socket, not bound. Does not wait, and nothing leaves the machine yet.
+    ///
+    /// # Errors
+    /// - [`ErrorCode::NotSupported`]: the network has no UDP, or not for `family`.
+    /// - [`ErrorCode::NewSocketLimit`]: the system has no more.
+    /// - [`ErrorCode::AccessDenied`]: no UDP is granted.
+    fn udp_socket(&self, family: IpAddressFamily) -> Result<Box<dyn UdpSocket>, ErrorCode> {
         let _ = family;
         Err(ErrorCode::NotSupported)
     }
@@ -260,6 +271,104 @@ pub trait TcpStream: Socket {
     fn shutdown(&self, how: Shutdown) -> Result<(), ErrorCode>;
 }
 
+/// The longest datagram in bytes, a UDP header included: what the length field of one can say.
+pub const DATAGRAM_MAX: usize = 65_535;
+
+/// A UDP socket, shared by the guest's socket and its streams. Dropping it releases its
+/// address.
+///
+/// First [`UdpSocket::poll_bind`] is called until it succeeds; the rest only after that, and
+/// from then on by one task that sends and one that receives, at the same time. Any number of
+/// tasks wait for either, each with a waker of its own, and all of them are woken.
+///
+/// A datagram goes whole or not at all, and may be lost on its way without anybody being told.
+/// An answer of the network to an earlier datagram, such as
+/// [`ErrorCode::ConnectionRefused`], is reported once, by the next call that sends or
+/// receives, at least where the socket is connected. The socket goes on working.
+pub trait UdpSocket: Socket {
+    /// Binds to `local`, an address of the socket's family (IPv6 without IPv4-mapped ones); to
+    /// any free port where the port is 0.
+    ///
+    /// It may wait (for a permission, say): it is then called again, with the same address,
+    /// until it is ready. Pending, it keeps the waker of `cx`, of any number of tasks.
+    ///
+    /// # Errors
+    /// After each of them the socket can be bound again.
+    /// - [`ErrorCode::AddressInUse`]: the address, or each free port, is taken.
+    /// - [`ErrorCode::AddressNotBindable`]: `local` is none of this network's addresses.
+    /// - [`ErrorCode::AccessDenied`]: it is not granted.
+    fn poll_bind(&self, cx: &mut Context<'_>, local: SocketAddr) -> Poll<Result<(), ErrorCode>>;
+
+    /// Limits the socket to the peer `remote`, an address of its family with a port, and
+    /// neither unspecified nor IPv4-mapped. Called while it is not connected.
+    ///
+    /// From then on all that is sent goes to `remote`, and the local address may be the one
+    /// from which that can be reached. What comes from others need not be held back: the
+    /// caller drops it, also because it may have come before. Nothing leaves the machine, so
+    /// this never waits: a wrapper that has yet to ask whether `remote` is granted asks at
+    /// [`UdpSocket::poll_send_to`].
+    ///
+    /// # Errors
+    /// After each of them it is not connected.
+    /// - [`ErrorCode::RemoteUnreachable`]: there is no way to `remote`.
+    /// - [`ErrorCode::AccessDenied`]: it is not granted.
+    fn connect(&self, remote: SocketAddr) -> Result<(), ErrorCode>;
+
+    /// Ends what [`UdpSocket::connect`] began: any peer again, from the address that it was
+    /// bound to. Called while it is connected.
+    ///
+    /// # Errors
+    /// - [`ErrorCode::AddressInUse`]: the system gave the address up and can't have it back.
+    ///   The socket sends and receives no more.
+    fn disconnect(&self) -> Result<(), ErrorCode>;
+
+    /// Ready when [`UdpSocket::poll_send_to`] is worth a call, be it for an error. After that
+    /// was pending, this is until what it waits for has come: room, or a permission. Pending,
+    /// it keeps the waker of `cx`.
+    fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Sends `bytes`, at most [`DATAGRAM_MAX`], as one datagram to `remote`, which is as in
+    /// [`UdpSocket::connect`] and the peer where there is one. A wrapper judges each
+    /// destination here.
+    ///
+    /// Pending, it has sent nothing and keeps the waker of `cx`; the next call may bring
+    /// another datagram, and for another destination.
+    ///
+    /// # Errors
+    /// Nothing of `bytes` was sent.
+    /// - [`ErrorCode::DatagramTooLarge`]: it is longer than the network carries.
+    /// - [`ErrorCode::RemoteUnreachable`]: there is no way to `remote`, or an earlier datagram
+    ///   found none.
+    /// - [`ErrorCode::ConnectionRefused`]: nobody received an earlier datagram.
+    /// - [`ErrorCode::AccessDenied`]: `remote` is not granted.
+    fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        remote: SocketAddr,
+    ) -> Poll<Result<(), ErrorCode>>;
+
+    /// Ready when [`UdpSocket::poll_receive_from`] would be, be it for an error. Pending, it
+    /// keeps the waker of `cx`.
+    fn poll_receive_ready(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Receives one datagram into `buf` and says its length, 0 and up, and who sent it. What
+    /// does not fit is lost: the caller brings [`DATAGRAM_MAX`] bytes.
+    ///
+    /// Pending, it has taken none and keeps the waker of `cx`; the next call may bring another
+    /// buffer.
+    ///
+    /// # Errors
+    /// No datagram was taken.
+    /// - [`ErrorCode::RemoteUnreachable`], [`ErrorCode::ConnectionRefused`]: as in
+    ///   [`UdpSocket::poll_send_to`].
+    fn poll_receive_from(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<Result<(usize, SocketAddr), ErrorCode>>;
+}
+
 /// The network of a guest that was granted none: everything is
 /// [`ErrorCode::AccessDenied`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -267,6 +376,10 @@ pub struct Denied;
 
 impl Network for Denied {
     fn tcp_socket(&self, _: IpAddressFamily) -> Result<Box<dyn TcpSocket>, ErrorCode> {
+        Err(ErrorCode::AccessDenied)
+    }
+
+    fn udp_socket(&self, _: IpAddressFamily) -> Result<Box<dyn UdpSocket>, ErrorCode> {
         Err(ErrorCode::AccessDenied)
     }
 

@@ -18,8 +18,8 @@ pub mod os;
 mod tcp;
 
 pub use backend::{
-    Denied, IpAddressFamily, Lookup, Network, Shutdown, Socket, SocketOption, TcpListener,
-    TcpSocket, TcpStream,
+    DATAGRAM_MAX, Denied, IpAddressFamily, Lookup, Network, Shutdown, Socket, SocketOption,
+    TcpListener, TcpSocket, TcpStream, UdpSocket,
 };
 pub use connection::{Accepted, TcpInputStream, TcpOutputStream};
 pub use ctx::{DynNetwork, WasiSocketsCtx};
