@@ -5,6 +5,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod filesystem;
 pub mod http;
 pub mod sockets;
 mod stream;

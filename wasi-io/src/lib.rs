@@ -10,6 +10,7 @@ mod ctx;
 #[cfg(feature = "p2")]
 mod host;
 pub mod memory;
+mod op;
 #[cfg(feature = "std")]
 pub mod os;
 mod streams;
@@ -20,6 +21,7 @@ pub use backend::{InputStream, OutputStream, Pollable};
 pub use ctx::WasiIoCtx;
 #[cfg(feature = "p2")]
 pub use host::p2;
+pub use op::{BoxFuture, Op};
 pub use streams::{BLOCKING_WRITE_MAX, DynInputStream, DynOutputStream, Trap};
 pub use wakers::{SharedWaker, WakerSet};
 pub use wasi_error::{Error, StreamError};

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
+extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
 mod datetime;
+pub mod filesystem;
 
 pub use datetime::Datetime;
 
