@@ -20,6 +20,8 @@ const TABLE_KEPT: usize = 64 << 10;
 pub struct HostBuilder {
     instances: u32,
     memory: usize,
+    pool: bool,
+    epochs: bool,
 }
 
 impl HostBuilder {
@@ -27,7 +29,25 @@ impl HostBuilder {
         Self {
             instances: 1000,
             memory: Limits::new().memory_max(),
+            pool: true,
+            epochs: true,
         }
+    }
+
+    /// Whether instances are made in a pool that is set up with the engine; they are. Without
+    /// one, each takes what it needs from the system and gives it back: for a program that is
+    /// run once. [`HostBuilder::instances`] and [`HostBuilder::memory`] then say nothing.
+    pub fn pool(mut self, pool: bool) -> Self {
+        self.pool = pool;
+        self
+    }
+
+    /// Whether guests that compute are interrupted, so that others get their turn and a
+    /// timeout is seen while they do; they are. Without, code is faster by some percent, and
+    /// there is no thread that counts.
+    pub fn epochs(mut self, epochs: bool) -> Self {
+        self.epochs = epochs;
+        self
     }
 
     /// How many instances can live at once; 1,000. One more fails to start.
@@ -44,17 +64,19 @@ impl HostBuilder {
     }
 
     /// Makes the engine, links every interface, and starts the thread that counts its epochs,
-    /// which ends with the engine.
+    /// if there are to be any, which ends with the engine.
     ///
     /// # Errors
     /// [`LoadError::Engine`]: the system has no address space or no thread for it.
     pub fn build(self) -> Result<Host, LoadError> {
         let engine = Engine::new(&self.config()).map_err(LoadError::Engine)?;
-        let weak = engine.weak();
-        thread::Builder::new()
-            .name("agave-epochs".into())
-            .spawn(move || count_epochs(&weak))
-            .map_err(|error| LoadError::Engine(error.into()))?;
+        if self.epochs {
+            let weak = engine.weak();
+            thread::Builder::new()
+                .name("agave-epochs".into())
+                .spawn(move || count_epochs(&weak))
+                .map_err(|error| LoadError::Engine(error.into()))?;
+        }
         Host::with_engine(engine)
     }
 
@@ -63,8 +85,15 @@ impl HostBuilder {
         // What is purely 0.2 runs without the task records that 0.3 needs: half the price of
         // a host call.
         config.concurrency_support(false);
-        config.epoch_interruption(true);
+        config.epoch_interruption(self.epochs);
         config.memory_init_cow(true);
+        if self.pool {
+            config.allocation_strategy(self.pooling());
+        }
+        config
+    }
+
+    fn pooling(&self) -> InstanceAllocationStrategy {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(self.instances)
             .total_core_instances(self.instances.saturating_mul(4))
@@ -77,8 +106,7 @@ impl HostBuilder {
         if PoolingAllocationConfig::is_pagemap_scan_available() && !may_swap() {
             pool.pagemap_scan(Enabled::Yes);
         }
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-        config
+        InstanceAllocationStrategy::Pooling(pool)
     }
 }
 

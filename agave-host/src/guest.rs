@@ -1,7 +1,9 @@
 //! One run of a guest, and what moves it on.
 
 use alloc::boxed::Box;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -27,15 +29,20 @@ pub trait Executor: Send + Sync + 'static {
     /// Lets every other task that is ready have a turn. A guest that computes waits for it at
     /// each tick of the epoch. The default is to be polled again.
     fn yield_now(&self) -> BoxFuture<()> {
-        let mut yielded = false;
-        Box::pin(poll_fn(move |cx| {
-            if core::mem::replace(&mut yielded, true) {
-                return Poll::Ready(());
-            }
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }))
+        yield_now()
     }
+}
+
+/// Ready when it is polled again.
+pub(crate) fn yield_now() -> BoxFuture<()> {
+    let mut yielded = false;
+    Box::pin(poll_fn(move |cx| {
+        if core::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }))
 }
 
 /// How often a guest is interrupted before it counts as one that computes.
@@ -75,6 +82,18 @@ impl Guest {
         self.run = self.executor.relocate(run);
         self.run.as_mut().poll(cx)
     }
+}
+
+/// The chain of causes on one line, without the backtrace.
+pub(crate) fn causes(error: &wasmtime::Error) -> String {
+    let lines = error.chain().map(|cause| {
+        let text = cause.to_string();
+        text.lines().next().map(String::from).unwrap_or_default()
+    });
+    let told: Vec<String> = lines
+        .filter(|line| !line.ends_with("wasm backtrace:"))
+        .collect();
+    told.join(": ")
 }
 
 /// The guest's time is up.

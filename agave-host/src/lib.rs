@@ -18,6 +18,7 @@ mod link;
 #[cfg(feature = "std")]
 pub mod os;
 mod program;
+mod run;
 mod service;
 mod state;
 
@@ -29,5 +30,6 @@ pub use host::Host;
 pub use limits::Limits;
 pub use link::add_to_linker;
 pub use program::{LoadError, Program};
+pub use run::RunError;
 pub use service::{RequestNumber, ServeError, Service};
 pub use state::HostState;

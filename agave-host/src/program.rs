@@ -1,6 +1,11 @@
 use crate::HostState;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
+/// The exports that make a program one that runs, or one that answers requests. Those of
+/// other versions of 0.2 are found by these names as well.
+pub(crate) const RUN: &str = "wasi:cli/run@0.2.12";
+pub(crate) const INCOMING_HANDLER: &str = "wasi:http/incoming-handler@0.2.12";
+
 /// Why a program can't be loaded or has no such service; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -44,6 +49,17 @@ impl Program {
     ) -> Result<Self, LoadError> {
         let pre = linker.instantiate_pre(component);
         pre.map(|pre| Self { pre }).map_err(LoadError::Import)
+    }
+
+    /// Whether it exports `wasi:cli/run@0.2`: [`Program::run`] runs it.
+    pub fn is_command(&self) -> bool {
+        self.export(RUN, "run").is_ok()
+    }
+
+    /// Whether it exports `wasi:http/incoming-handler@0.2`: a [`Service`](crate::Service) can
+    /// be made of it.
+    pub fn is_proxy(&self) -> bool {
+        self.export(INCOMING_HANDLER, "handle").is_ok()
     }
 
     /// Where the export `function` of the exported interface `interface` is.

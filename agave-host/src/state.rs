@@ -1,4 +1,4 @@
-use crate::guest::{Executor, TimedOut};
+use crate::guest::{BoxFuture, TimedOut};
 use crate::limits::Limiter;
 use crate::{Ctx, Limits};
 use alloc::sync::Arc;
@@ -45,8 +45,13 @@ impl HostState {
         &self.ctx.limits
     }
 
-    /// A store with this state and its limits.
-    pub(crate) fn into_store(self, engine: &Engine, executor: Arc<dyn Executor>) -> Store<Self> {
+    /// A store with this state and its limits. A guest that computes waits for what `turn`
+    /// gives at each tick of the epoch.
+    pub(crate) fn into_store(
+        self,
+        engine: &Engine,
+        turn: impl Fn() -> BoxFuture<()> + Send + Sync + 'static,
+    ) -> Store<Self> {
         let call_bytes = self.ctx.limits.call_bytes_max();
         let handles = self.ctx.limits.handles_max();
         let mut store = Store::new(engine, self);
@@ -64,7 +69,7 @@ impl HostState {
                 }
                 _ => {
                     state.interruptions.fetch_add(1, Ordering::Relaxed);
-                    Ok(UpdateDeadline::YieldCustom(1, executor.yield_now()))
+                    Ok(UpdateDeadline::YieldCustom(1, turn()))
                 }
             }
         });

@@ -26,8 +26,9 @@ impl Instance {
         let number = RequestNumber::default();
         let engine = service.program.pre.engine();
         let state = HostState::new((service.ctx)(number.clone()));
+        let executor = service.executor.clone();
         Self {
-            store: state.into_store(engine, service.executor.clone()),
+            store: state.into_store(engine, move || executor.yield_now()),
             handle: None,
             number,
             uses: 0,

@@ -4,10 +4,10 @@ mod answer;
 mod body;
 mod instance;
 
-use crate::guest::{Executor, Guest, TimedOut};
+use crate::guest::{Executor, Guest, TimedOut, causes};
+use crate::program::INCOMING_HANDLER;
 use crate::{Ctx, LoadError, Program};
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use answer::{Answer, Answered};
@@ -41,18 +41,6 @@ impl ServeError {
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Failed(error) if error.is::<TimedOut>())
     }
-}
-
-/// The chain of causes on one line, without the backtrace.
-fn causes(error: &wasmtime::Error) -> String {
-    let lines = error.chain().map(|cause| {
-        let text = cause.to_string();
-        text.lines().next().map(String::from).unwrap_or_default()
-    });
-    let told: Vec<String> = lines
-        .filter(|line| !line.ends_with("wasm backtrace:"))
-        .collect();
-    told.join(": ")
 }
 
 /// The number of the request that an instance works on, as its log lines show it.
@@ -106,7 +94,7 @@ impl Service {
         executor: Arc<dyn Executor>,
     ) -> Result<Self, LoadError> {
         Ok(Self(Arc::new(Inner {
-            handle: program.export("wasi:http/incoming-handler@0.2.12", "handle")?,
+            handle: program.export(INCOMING_HANDLER, "handle")?,
             program,
             ctx: Box::new(ctx),
             executor,

@@ -9,7 +9,7 @@ pub use writer::Writer;
 use crate::{Stdin, Stdout};
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, LazyLock};
-use wasi_io::{DynInputStream, DynOutputStream};
+use wasi_io::{DynInputStream, DynOutputStream, StreamError};
 
 /// The standard input of this process, shared by all guests that have it: each byte goes to the
 /// one that asks first.
@@ -62,10 +62,24 @@ impl SystemStdout {
         }
     }
 
+    /// As [`Writer::hold_broken_pipe`].
+    pub fn hold_broken_pipe(mut self) -> Self {
+        self.writer = self.writer.hold_broken_pipe();
+        self
+    }
+
+    /// As [`Writer::broken_pipe`].
+    pub async fn broken_pipe(&self) {
+        self.writer.broken_pipe().await;
+    }
+
     /// Waits until all is written that guests wrote so far, or can't be. To be awaited before
     /// the process ends.
-    pub async fn written(&self) {
-        self.writer.written().await;
+    ///
+    /// # Errors
+    /// As [`Writer::written`].
+    pub async fn written(&self) -> Result<(), StreamError> {
+        self.writer.written().await
     }
 }
 

@@ -38,11 +38,33 @@ impl Writer {
         }))
     }
 
+    /// Has a broken pipe (its reader has left) end the guest and not be told to it: from then
+    /// on, this writer's streams are never ready, and the host waits for
+    /// [`Writer::broken_pipe`] to end the guest, as `SIGPIPE` ends a process.
+    pub fn hold_broken_pipe(self) -> Self {
+        self.0.state.lock().hold = true;
+        self
+    }
+
+    /// Ready once a write has failed because the reader has left.
+    pub async fn broken_pipe(&self) {
+        poll_fn(|cx| self.0.poll(cx, |state| state.broken)).await;
+    }
+
     /// Waits until all is written that was taken so far, or can't be.
-    pub async fn written(&self) {
+    ///
+    /// # Errors
+    /// A write failed, and no guest was told: it is told here, once. [`StreamError::Closed`]
+    /// is a broken pipe.
+    pub async fn written(&self) -> Result<(), StreamError> {
         let taken = self.0.state.lock().taken;
         let written = |state: &State| state.written >= taken || state.end.is_some();
         poll_fn(|cx| self.0.poll(cx, written)).await;
+        let mut state = self.0.state.lock();
+        match state.end {
+            Some(End::Error(_)) => state.report(),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -74,6 +96,9 @@ struct State {
     /// The thread has this queue or will get it.
     scheduled: bool,
     end: Option<End>,
+    /// The end was a broken pipe, and whether streams hold still then.
+    broken: bool,
+    hold: bool,
 }
 
 enum End {
@@ -82,6 +107,11 @@ enum End {
 }
 
 impl State {
+    /// Streams are neither ready nor told why.
+    fn is_held(&self) -> bool {
+        self.broken && self.hold
+    }
+
     /// What nobody has a permit for.
     fn free(&self) -> usize {
         let unwritten = (self.taken - self.written) as usize;
@@ -89,6 +119,13 @@ impl State {
     }
 
     fn check(&mut self) -> Result<(), StreamError> {
+        match self.is_held() {
+            true => Ok(()),
+            false => self.report(),
+        }
+    }
+
+    fn report(&mut self) -> Result<(), StreamError> {
         match self.end.take() {
             None => Ok(()),
             Some(end) => {
@@ -103,6 +140,7 @@ impl State {
 
     fn fail(&mut self, error: io::Error) {
         self.bytes = Vec::new();
+        self.broken = error.kind() == io::ErrorKind::BrokenPipe;
         self.end = Some(End::Error(error.into()));
     }
 }
@@ -143,7 +181,8 @@ impl Pollable for Stream {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (permit, flush) = (self.permit, self.flush);
         self.queue.poll(cx, |state| {
-            state.end.is_some() || (state.written >= flush && state.free() + permit > 0)
+            let room = state.written >= flush && state.free() + permit > 0;
+            !state.is_held() && (room || state.end.is_some())
         })
     }
 }
@@ -153,7 +192,7 @@ impl OutputStream for Stream {
         let queue = self.queue.clone();
         let mut state = queue.state.lock();
         state.check()?;
-        let permit = match state.written >= self.flush {
+        let permit = match state.written >= self.flush && !state.is_held() {
             // A permit is a promise to keep room. Not all of it, or a guest that leaves one
             // stream at that could write to no other.
             true => (state.free() + self.permit).div_ceil(2),
@@ -176,6 +215,9 @@ impl OutputStream for Stream {
         state.check()?;
         let rest = self.permit.saturating_sub(bytes.len());
         self.set_permit(&mut state, rest);
+        if state.is_held() {
+            return Ok(());
+        }
         state.bytes.extend_from_slice(bytes);
         state.taken += bytes.len() as u64;
         if !state.scheduled {

@@ -77,7 +77,7 @@ fn a_flush_ends_when_the_bytes_before_it_are_written() {
     assert!(stream.check_write().unwrap() > 0);
     assert_eq!(told.recv_timeout(LONG).unwrap(), b"b");
     give.send(Ok(())).unwrap();
-    pollster::block_on(writer.written());
+    pollster::block_on(writer.written()).unwrap();
 }
 
 #[test]
@@ -172,8 +172,59 @@ fn a_sink_that_fails_closes_the_output() {
         }
         let again = writer.stream().check_write();
         assert!(matches!(again, Err(StreamError::Closed)), "{kind}: once");
-        pollster::block_on(writer.written());
+        pollster::block_on(writer.written()).unwrap();
     }
+}
+
+#[test]
+fn a_failure_that_no_guest_saw_is_told_to_who_waits_for_the_rest() {
+    for (kind, closed) in [
+        (ErrorKind::BrokenPipe, true),
+        (ErrorKind::StorageFull, false),
+    ] {
+        let (thread, _told, give) = gate();
+        let writer = Writer::on(thread);
+        drop(put(&writer, b"a"));
+        give.send(Err(kind.into())).unwrap();
+        let error = pollster::block_on(writer.written()).unwrap_err();
+        assert_eq!(matches!(error, StreamError::Closed), closed, "{kind}");
+        pollster::block_on(writer.written()).unwrap();
+    }
+}
+
+#[test]
+fn a_broken_pipe_that_is_held_is_told_to_the_host_alone() {
+    let (thread, told, give) = gate();
+    let writer = Writer::on(thread).hold_broken_pipe();
+    let mut stream = put(&writer, b"a");
+    let mut flushed = put(&writer, b"b");
+    assert!(stream.check_write().unwrap() > 0);
+    flushed.flush().unwrap();
+    told.recv_timeout(LONG).unwrap();
+    give.send(Err(ErrorKind::BrokenPipe.into())).unwrap();
+    pollster::block_on(writer.broken_pipe());
+    // What it had a permit for goes nowhere.
+    stream.write(b"c").unwrap().unwrap();
+    for stream in [&mut stream, &mut flushed, &mut writer.stream()] {
+        assert_eq!(stream.check_write().unwrap(), 0);
+        stream.flush().unwrap();
+        assert!(!is_ready(stream));
+    }
+    let error = pollster::block_on(writer.written()).unwrap_err();
+    assert!(matches!(error, StreamError::Closed));
+}
+
+#[test]
+fn any_other_failure_is_told_to_the_guest_also_where_broken_pipes_are_held() {
+    let (thread, told, give) = gate();
+    let writer = Writer::on(thread).hold_broken_pipe();
+    let mut stream = put(&writer, b"a");
+    stream.flush().unwrap();
+    told.recv_timeout(LONG).unwrap();
+    give.send(Err(ErrorKind::StorageFull.into())).unwrap();
+    wait(&mut stream);
+    let answer = stream.check_write();
+    assert!(matches!(answer, Err(StreamError::LastOperationFailed(_))));
 }
 
 #[test]
