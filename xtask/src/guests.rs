@@ -31,12 +31,19 @@ enum Source {
     Wat(&'static str),
 }
 
-const GUESTS: [Guest; 5] = [
+const GUESTS: [Guest; 6] = [
     Guest {
         folder: "ai-agent-sockets",
         source: Source::Cargo,
         file: "ai_agent_sockets.wasm",
         committed: "agave-host/assets",
+        max_size: 400 * 1024,
+    },
+    Guest {
+        folder: "command",
+        source: Source::Cargo,
+        file: "command.wasm",
+        committed: "agave-host/tests/guests",
         max_size: 400 * 1024,
     },
     Guest {
