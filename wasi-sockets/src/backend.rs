@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
 use core::task::{Context, Poll, ready};
+use wasi_clocks::Duration;
 use wasi_error::sockets::ErrorCode;
 
 /// `wasi:sockets/network.ip-address-family`.
@@ -102,6 +103,13 @@ pub trait Lookup: Send + 'static {
     /// - [`ErrorCode::TemporaryResolverFailure`]: it may be found later.
     /// - [`ErrorCode::PermanentResolverFailure`]: the resolver failed for good.
     fn poll_addresses(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<IpAddr>, ErrorCode>>;
+
+    /// How long the answer holds from now on, in nanoseconds: the least time to live of its
+    /// records. `None`, as the default has it: the resolver does not say. Asked after
+    /// [`Lookup::poll_addresses`] was ready.
+    fn lifetime(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// What sockets have in common, in each of their states. Arguments are checked before.

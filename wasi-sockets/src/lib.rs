@@ -15,6 +15,7 @@ mod lookup;
 mod loopback;
 #[cfg(feature = "std")]
 pub mod os;
+mod policy;
 mod tcp;
 
 pub use backend::{
@@ -27,5 +28,8 @@ pub use ctx::{DynNetwork, WasiSocketsCtx};
 pub use host::p2;
 pub use lookup::ResolveAddressStream;
 pub use loopback::LoopbackNet;
+pub use policy::{
+    Action, HttpGrant, NetworkPolicy, PolicedNetwork, Reason, Refusal, Rule, RuleError,
+};
 pub use tcp::DynTcpSocket;
 pub use wasi_error::sockets::ErrorCode;

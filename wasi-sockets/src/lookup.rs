@@ -84,16 +84,21 @@ fn presentable(addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, ErrorCode> {
     }
 }
 
-#[derive(Debug, PartialEq)]
-enum Host {
+/// What the name of a host says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Host {
+    /// Not IPv4-mapped.
     Address(IpAddr),
+    /// In lower case, without a final dot.
     Name(String),
 }
 
 impl Host {
-    fn parse(name: &str) -> Result<Self, ErrorCode> {
-        // No address and no name is longer, a final dot included.
-        if name.len() > 254 {
+    /// No address and no name is longer in bytes, a final dot included.
+    pub(crate) const LEN_MAX: usize = 254;
+
+    pub(crate) fn parse(name: &str) -> Result<Self, ErrorCode> {
+        if name.len() > Self::LEN_MAX {
             return Err(ErrorCode::InvalidArgument);
         }
         let bracketed = name
