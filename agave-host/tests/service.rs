@@ -27,6 +27,7 @@ fn get(path: &str) -> Request {
         path_with_query: Some(path.into()),
         headers: Fields::new(),
         body: Box::new(Empty),
+        grant: None,
     }
 }
 

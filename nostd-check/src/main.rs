@@ -45,6 +45,7 @@ fn serve(code: &[u8]) -> wasmtime::Result<()> {
         path_with_query: None,
         headers: wasi_http::Fields::new(),
         body: Box::new(wasi_http::memory::Empty),
+        grant: None,
     }))?;
     core::hint::black_box(response.status);
     Ok(())

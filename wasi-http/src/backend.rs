@@ -8,6 +8,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use wasi_error::http::ErrorCode;
+use wasi_sockets::HttpGrant;
 use wasi_types::Duration;
 
 /// A request's method (`wasi:http/types.method`, RFC 9110, section 9).
@@ -99,6 +100,10 @@ pub struct Request {
     pub headers: Fields,
     /// The content and the trailer fields.
     pub body: Box<dyn Body>,
+    /// The leave of the guest's policy, where it has one: a client that looks up the host's
+    /// addresses asks it which of them may be used, also when a connection is used again.
+    /// `None` on the way in.
+    pub grant: Option<HttpGrant>,
 }
 
 /// A response, on its way in or out.

@@ -1,14 +1,16 @@
 use crate::{
     BoxFuture, Client, ErrorCode, FutureIncomingResponse, OutgoingRequest, Request, RequestOptions,
-    Response,
+    Response, Scheme, uri,
 };
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use wasi_sockets::{HttpGrant, NetworkPolicy};
 
 /// One guest's HTTP: what sends its requests, and its limits.
 #[derive(Clone)]
 pub struct WasiHttpCtx {
     client: Arc<dyn Client>,
+    policy: Option<NetworkPolicy>,
     fields_limit: usize,
     body_window: usize,
 }
@@ -18,6 +20,7 @@ impl WasiHttpCtx {
     pub fn new() -> Self {
         Self {
             client: Arc::new(Denied),
+            policy: None,
             fields_limit: 128 << 10,
             body_window: 64 << 10,
         }
@@ -26,6 +29,14 @@ impl WasiHttpCtx {
     /// Sends the guest's requests with `client`.
     pub fn client(mut self, client: Arc<dyn Client>) -> Self {
         self.client = client;
+        self
+    }
+
+    /// Sends only what `policy` allows, each request judged as a connection to the host and
+    /// port of its authority. Where the client looks up names itself, it asks
+    /// [`Request::grant`] which addresses may be used.
+    pub fn policy(mut self, policy: NetworkPolicy) -> Self {
+        self.policy = Some(policy);
         self
     }
 
@@ -55,16 +66,34 @@ impl WasiHttpCtx {
     /// `outgoing-handler.handle`: sends `request`.
     ///
     /// # Errors
-    /// Those of [`OutgoingRequest::into_request`], and those that the client knows at once,
-    /// such as [`ErrorCode::HttpRequestDenied`]. The future has the others.
+    /// Those of [`OutgoingRequest::into_request`]; [`ErrorCode::HttpRequestDenied`], where the
+    /// policy does not allow it; and those that the client knows at once. The future has the
+    /// others.
     pub fn handle(
         &self,
         request: OutgoingRequest,
         options: RequestOptions,
     ) -> Result<FutureIncomingResponse, ErrorCode> {
-        let request = request.into_request()?;
+        let mut request = request.into_request()?;
+        if let Some(policy) = &self.policy {
+            request.grant = Some(grant(policy, &mut request)?);
+        }
         FutureIncomingResponse::unless_refused(self.client.send(request, options))
     }
+}
+
+/// The leave to send `request`. What the client could choose of its target is settled with it:
+/// what is judged is what is sent.
+fn grant(policy: &NetworkPolicy, request: &mut Request) -> Result<HttpGrant, ErrorCode> {
+    let scheme = request.scheme.get_or_insert(Scheme::Https);
+    let authority = request.authority.as_deref().unwrap_or_default();
+    let (host, port) = uri::host_and_port(authority);
+    let port = port.unwrap_or(match scheme {
+        Scheme::Http => 80,
+        Scheme::Https => 443,
+        Scheme::Other(_) => 0,
+    });
+    (policy.request(host, port)).map_err(|_| ErrorCode::HttpRequestDenied)
 }
 
 impl Default for WasiHttpCtx {

@@ -212,6 +212,7 @@ impl OutgoingRequest {
             path_with_query: self.path_with_query,
             headers: self.headers,
             body,
+            grant: None,
         })
     }
 }

@@ -20,21 +20,33 @@ pub(crate) fn is_scheme(scheme: &str) -> bool {
         && (scheme.bytes()).all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
+/// The host, with the brackets of an IPv6 address, and the rest: the port behind its colon, or
+/// nothing.
+fn split(authority: &str) -> (&str, &str) {
+    let host = match authority.starts_with('[') {
+        true => authority.find(']').map(|end| end + 1),
+        false => authority.find(':'),
+    };
+    authority.split_at(host.unwrap_or(authority.len()))
+}
+
+/// The host and the port of a valid authority, where it has one.
+pub(crate) fn host_and_port(authority: &str) -> (&str, Option<u16>) {
+    let (host, port) = split(authority);
+    let port = port.strip_prefix(':').unwrap_or_default();
+    (host, port.parse().ok())
+}
+
 /// RFC 3986, section 3.2, with a host that is not empty. User information, which a sender of
 /// HTTP leaves out (RFC 9110, section 4.2.4), is not valid.
 pub(crate) fn is_authority(authority: &str) -> bool {
     if authority.len() > LEN_MAX {
         return false;
     }
-    let (valid_host, port) = match authority.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((host, port)) => (is_ip_literal(host), port),
-            None => return false,
-        },
-        None => {
-            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            (!host.is_empty() && is_reg_name(host), port)
-        }
+    let (host, port) = split(authority);
+    let valid_host = match host.strip_prefix('[') {
+        Some(literal) => literal.strip_suffix(']').is_some_and(is_ip_literal),
+        None => !host.is_empty() && is_reg_name(host),
     };
     let valid_port = match port.strip_prefix(':') {
         Some(digits) => {

@@ -59,6 +59,7 @@ fn incoming(fields: &[(&'static str, &'static str)]) -> wasi_http::Request {
             Ok(wasi_http::Frame::Data("content".into())),
             Err(wasi_http::ErrorCode::ConnectionTerminated),
         ])),
+        grant: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::body::{HyperBody, ResponseBody};
 use super::connect::Connector;
 use super::convert::{self, Target};
-use super::pool::{Lease, Limits, Origin, Pool, Sender};
+use super::pool::{Lease, Limits, Pool, Sender};
 use super::{after, error};
 use crate::{BoxFuture, Client, Request, RequestOptions, Response};
 use core::future::Future;
@@ -25,8 +25,9 @@ use wasi_error::http::ErrorCode;
 use wasi_io::os::Runtime;
 
 /// A [`Client`] on this machine's network: HTTP/1.1 and, where TLS agrees on it, HTTP/2, with
-/// connections that are kept and used again. It sends whatever it is given to wherever it is
-/// sent: grants are for whoever hands it out.
+/// connections that are kept and used again. It goes to the addresses that a request's
+/// [`grant`](Request::grant) permits; without one it sends whatever it is given to wherever it
+/// is sent.
 ///
 /// Clones share the connections. An exchange goes on by itself once [`Client::send`] was
 /// called, under any executor, and ends when its future, or the response's body, is dropped.
@@ -277,11 +278,11 @@ async fn exchange(
     if answer.send(Ok(response)).is_err() {
         return;
     }
-    if let Sender::Http1(mut sender) = sender
+    if let Sender::Http1(mut sender, peer) = sender
         // Until the response is read to its end; an error means that the connection is closed.
         && sender.ready().await.is_ok()
     {
-        inner.pool.put(target.origin, sender);
+        inner.pool.put(target.origin, sender, peer);
     }
 }
 
@@ -295,10 +296,10 @@ impl Inner {
     ) -> Result<(http::Response<Incoming>, Sender), ErrorCode> {
         let mut fresh = false;
         loop {
-            let (mut sender, reused) =
-                (self.connection(&target.origin, fresh, timeouts.connect)).await?;
+            let connection = self.connection(target, fresh, timeouts.connect);
+            let (mut sender, reused) = connection.await?;
             let again = reused.then(|| copy(&request)).flatten();
-            target.address(&mut request, matches!(sender, Sender::Http2(_)))?;
+            target.address(&mut request, matches!(sender, Sender::Http2(..)))?;
             let mut failure = match timeout(timeouts.first_byte, sender.send(request)).await {
                 Ok(Ok(response)) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS => {
                     return Err(ErrorCode::HttpUpgradeFailed);
@@ -318,24 +319,27 @@ impl Inner {
         }
     }
 
-    /// A connection to `origin`, and whether it served another request before.
+    /// A connection to where `target` says, and whether it served another request before.
     async fn connection(
         &self,
-        origin: &Origin,
+        target: &Target,
         fresh: bool,
         timeout: Duration,
     ) -> Result<(Sender, bool), ErrorCode> {
+        let Target { origin, grant, .. } = target;
+        let grant = grant.as_ref();
         let deadline = after(Instant::now(), timeout);
-        let lease = timeout_at(deadline, self.pool.lease(origin, fresh))
+        let lease = timeout_at(deadline, self.pool.lease(origin, grant, fresh))
             .await
             .map_err(|_| ErrorCode::ConnectionLimitReached)?;
         let permit = match lease {
             Lease::Reused(sender) => return Ok((sender, true)),
             Lease::Open(permit) => permit,
         };
-        let sender = self.connector.connect(origin, deadline, permit).await?;
-        if let Sender::Http2(sender) = &sender {
-            self.pool.share(origin, sender);
+        let connect = self.connector.connect(origin, grant, deadline, permit);
+        let sender = connect.await?;
+        if let Sender::Http2(sender, peer) = &sender {
+            self.pool.share(origin, sender, *peer);
         }
         Ok((sender, false))
     }

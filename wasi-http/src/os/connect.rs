@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use wasi_error::http::ErrorCode;
+use wasi_sockets::HttpGrant;
 
 /// After this, the next address is tried as well (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -28,17 +29,23 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// Makes a connection to `origin` until `deadline` and starts HTTP on it: HTTP/2 where TLS
-    /// agreed on it, HTTP/1.1 otherwise.
+    /// Makes a connection to `origin` until `deadline`, at an address that `grant` permits, and
+    /// starts HTTP on it: HTTP/2 where TLS agreed on it, HTTP/1.1 otherwise.
     pub(super) async fn connect(
         &self,
         origin: &Origin,
+        grant: Option<&HttpGrant>,
         deadline: Instant,
         permit: Permit,
     ) -> Result<Sender, ErrorCode> {
-        let addresses = timeout_at(deadline, resolve(&origin.host, origin.port))
+        let mut addresses = timeout_at(deadline, resolve(&origin.host, origin.port))
             .await
             .map_err(|_| ErrorCode::DnsTimeout)??;
+        if let Some(grant) = grant {
+            grant
+                .retain(&mut addresses)
+                .map_err(|_| ErrorCode::HttpRequestDenied)?;
+        }
         timeout_at(deadline, self.open(origin, addresses, permit))
             .await
             .map_err(|_| ErrorCode::ConnectionTimeout)?
@@ -51,10 +58,12 @@ impl Connector {
         permit: Permit,
     ) -> Result<Sender, ErrorCode> {
         let stream = dial(addresses).await?;
+        let peer = stream.peer_addr().map_err(|error| error::of_io(&error))?;
+        let peer = peer.ip();
         // Small requests must not wait for acknowledgements; where it can't be had, they do.
         let _ = stream.set_nodelay(true);
         if !origin.tls {
-            return self.http1(TokioIo::new(stream), permit).await;
+            return self.http1(TokioIo::new(stream), peer, permit).await;
         }
         let name = ServerName::try_from(origin.host.clone())
             .map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
@@ -63,12 +72,12 @@ impl Connector {
             .await
             .map_err(|error| error::of_handshake(&error))?;
         match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => self.http2(TokioIo::new(stream), permit).await,
-            _ => self.http1(TokioIo::new(stream), permit).await,
+            Some(b"h2") => self.http2(TokioIo::new(stream), peer, permit).await,
+            _ => self.http1(TokioIo::new(stream), peer, permit).await,
         }
     }
 
-    async fn http1<T>(&self, io: T, permit: Permit) -> Result<Sender, ErrorCode>
+    async fn http1<T>(&self, io: T, peer: IpAddr, permit: Permit) -> Result<Sender, ErrorCode>
     where
         T: Read + Write + Unpin + Send + 'static,
     {
@@ -82,10 +91,10 @@ impl Connector {
             // The requests on it get its error.
             let _ = connection.await;
         });
-        Ok(Sender::Http1(sender))
+        Ok(Sender::Http1(sender, peer))
     }
 
-    async fn http2<T>(&self, io: T, permit: Permit) -> Result<Sender, ErrorCode>
+    async fn http2<T>(&self, io: T, peer: IpAddr, permit: Permit) -> Result<Sender, ErrorCode>
     where
         T: Read + Write + Unpin + Send + 'static,
     {
@@ -98,7 +107,7 @@ impl Connector {
             let _permit = permit;
             let _ = connection.await;
         });
-        Ok(Sender::Http2(sender))
+        Ok(Sender::Http2(sender, peer))
     }
 }
 

@@ -11,6 +11,7 @@ use std::borrow::ToOwned;
 use std::string::String;
 use std::vec::Vec;
 use wasi_error::http::ErrorCode;
+use wasi_sockets::HttpGrant;
 
 /// The longest path with its query, in bytes, that a [`Uri`] can hold.
 const PATH_MAX: usize = u16::MAX as usize - 1;
@@ -18,6 +19,7 @@ const PATH_MAX: usize = u16::MAX as usize - 1;
 /// Where a request goes.
 pub(super) struct Target {
     pub(super) origin: Origin,
+    pub(super) grant: Option<HttpGrant>,
     authority: Authority,
     path: PathAndQuery,
 }
@@ -88,6 +90,7 @@ fn target(
     }
     Ok(Target {
         origin: Origin { tls, host, port },
+        grant: None,
         authority,
         path: path_and_query(path.unwrap_or_default())?,
     })
@@ -116,7 +119,8 @@ fn path_and_query(mut path: String) -> Result<PathAndQuery, ErrorCode> {
 pub(super) fn request_to_hyper(
     request: Request,
 ) -> Result<(Target, http::Request<HyperBody>), ErrorCode> {
-    let target = target(request.scheme, request.authority, request.path_with_query)?;
+    let mut target = target(request.scheme, request.authority, request.path_with_query)?;
+    target.grant = request.grant;
     let method = method_to_http(request.method)?;
     if method == http::Method::CONNECT {
         return Err(ErrorCode::HttpRequestMethodInvalid);
@@ -210,6 +214,7 @@ pub fn request_from_hyper(
             .path_and_query()
             .map(|path| path.as_str().to_owned()),
         headers,
+        grant: None,
         body: boxed(body, |body| body),
     })
 }

@@ -4,12 +4,14 @@ use super::HyperBody;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::string::String;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use std::vec::Vec;
 use tokio::sync::oneshot;
 use wasi_io::sync::Mutex;
+use wasi_sockets::HttpGrant;
 
 /// What a connection can be used for again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,10 +22,10 @@ pub(super) struct Origin {
     pub(super) port: u16,
 }
 
-/// The sending end of a connection.
+/// The sending end of a connection, and the address at its other end.
 pub(super) enum Sender {
-    Http1(http1::SendRequest<HyperBody>),
-    Http2(http2::SendRequest<HyperBody>),
+    Http1(http1::SendRequest<HyperBody>, IpAddr),
+    Http2(http2::SendRequest<HyperBody>, IpAddr),
 }
 
 type Sent = Result<http::Response<Incoming>, TrySendError<http::Request<HyperBody>>>;
@@ -31,8 +33,8 @@ type Sent = Result<http::Response<Incoming>, TrySendError<http::Request<HyperBod
 impl Sender {
     pub(super) async fn send(&mut self, request: http::Request<HyperBody>) -> Sent {
         match self {
-            Self::Http1(sender) => sender.try_send_request(request).await,
-            Self::Http2(sender) => sender.try_send_request(request).await,
+            Self::Http1(sender, _) => sender.try_send_request(request).await,
+            Self::Http2(sender, _) => sender.try_send_request(request).await,
         }
     }
 }
@@ -83,15 +85,30 @@ struct State {
 #[derive(Default)]
 struct Kept {
     /// HTTP/1 connections without a request; the one used last is at the end.
-    idle: Vec<(http1::SendRequest<HyperBody>, Instant)>,
-    /// The HTTP/2 connection, which any number use, and when one last began to.
-    shared: Option<(http2::SendRequest<HyperBody>, Instant)>,
+    idle: Vec<Link<http1::SendRequest<HyperBody>>>,
+    /// The HTTP/2 connection, which any number use.
+    shared: Option<Link<http2::SendRequest<HyperBody>>>,
+}
+
+/// A connection that is kept.
+struct Link<T> {
+    sender: T,
+    peer: IpAddr,
+    /// When it was last used.
+    since: Instant,
 }
 
 struct Waiter {
     /// Where a reused connection would do.
     origin: Option<Origin>,
+    grant: Option<HttpGrant>,
     lease: oneshot::Sender<Lease>,
+}
+
+/// Whether a request under `grant` may use a connection to `peer`, which another guest's made
+/// perhaps, under other rules.
+fn permits(grant: Option<&HttpGrant>, peer: IpAddr) -> bool {
+    grant.is_none_or(|grant| grant.permits(peer))
 }
 
 impl Pool {
@@ -104,10 +121,15 @@ impl Pool {
 
     /// Gives a connection to `origin` or leave to make one; where there are as many as there
     /// may be, waits for one to go. `fresh` asks for one that served no other request.
-    pub(super) async fn lease(self: &Arc<Self>, origin: &Origin, fresh: bool) -> Lease {
+    pub(super) async fn lease(
+        self: &Arc<Self>,
+        origin: &Origin,
+        grant: Option<&HttpGrant>,
+        fresh: bool,
+    ) -> Lease {
         let waiter = {
             let mut state = self.state.lock();
-            if !fresh && let Some(sender) = state.reuse(origin) {
+            if !fresh && let Some(sender) = state.reuse(origin, grant) {
                 return Lease::Reused(sender);
             }
             if state.open < self.limits.connections {
@@ -120,6 +142,7 @@ impl Pool {
             let (lease, waiter) = oneshot::channel();
             state.waiting.push_back(Waiter {
                 origin: (!fresh).then(|| origin.clone()),
+                grant: grant.cloned(),
                 lease,
             });
             waiter
@@ -131,14 +154,19 @@ impl Pool {
     }
 
     /// Takes back an HTTP/1 connection that is ready for another request.
-    pub(super) fn put(self: &Arc<Self>, origin: Origin, mut sender: http1::SendRequest<HyperBody>) {
+    pub(super) fn put(
+        self: &Arc<Self>,
+        origin: Origin,
+        mut sender: http1::SendRequest<HyperBody>,
+        peer: IpAddr,
+    ) {
         let mut state = self.state.lock();
-        while let Some(at) = state.waits_for(&origin) {
+        while let Some(at) = state.waits_for(&origin, peer) {
             let Some(waiter) = state.waiting.remove(at) else {
                 break;
             };
-            match waiter.lease.send(Lease::Reused(Sender::Http1(sender))) {
-                Err(Lease::Reused(Sender::Http1(back))) => sender = back,
+            match (waiter.lease).send(Lease::Reused(Sender::Http1(sender, peer))) {
+                Err(Lease::Reused(Sender::Http1(back, _))) => sender = back,
                 _ => return,
             }
         }
@@ -149,29 +177,33 @@ impl Pool {
             return;
         }
         let kept = state.origins.entry(origin).or_default();
-        kept.idle.retain(|(sender, _)| sender.is_ready());
+        kept.idle.retain(|link| link.sender.is_ready());
         if kept.idle.len() < self.limits.idle_per_origin {
-            kept.idle.push((sender, Instant::now()));
+            kept.idle.push(Link::new(sender, peer));
         }
         self.sweep(&mut state);
     }
 
     /// Lets others share a new HTTP/2 connection.
-    pub(super) fn share(self: &Arc<Self>, origin: &Origin, sender: &http2::SendRequest<HyperBody>) {
+    pub(super) fn share(
+        self: &Arc<Self>,
+        origin: &Origin,
+        sender: &http2::SendRequest<HyperBody>,
+        peer: IpAddr,
+    ) {
         let mut state = self.state.lock();
-        while let Some(at) = state.waits_for(origin) {
+        while let Some(at) = state.waits_for(origin, peer) {
             if let Some(waiter) = state.waiting.remove(at) {
-                let _ = waiter
-                    .lease
-                    .send(Lease::Reused(Sender::Http2(sender.clone())));
+                let _ = (waiter.lease).send(Lease::Reused(Sender::Http2(sender.clone(), peer)));
             }
         }
         let kept = state.origins.entry(origin.clone()).or_default();
         match &kept.shared {
-            // Two requests met no connection and both made one: theirs alone, then.
-            Some((sender, _)) if !sender.is_closed() => {}
+            // Two requests met no connection that they could use and both made one: theirs
+            // alone, then.
+            Some(link) if !link.sender.is_closed() => {}
             _ => {
-                kept.shared = Some((sender.clone(), Instant::now()));
+                kept.shared = Some(Link::new(sender.clone(), peer));
                 self.sweep(&mut state);
             }
         }
@@ -222,9 +254,9 @@ impl Pool {
         };
         state.origins.retain(|_, kept| {
             kept.idle
-                .retain(|(sender, since)| stays(sender.is_ready(), *since));
+                .retain(|link| stays(link.sender.is_ready(), link.since));
             kept.shared =
-                (kept.shared.take()).filter(|(sender, since)| stays(!sender.is_closed(), *since));
+                (kept.shared.take()).filter(|link| stays(!link.sender.is_closed(), link.since));
             !kept.idle.is_empty() || kept.shared.is_some()
         });
         state.swept = next.is_some();
@@ -232,28 +264,38 @@ impl Pool {
     }
 }
 
+impl<T> Link<T> {
+    fn new(sender: T, peer: IpAddr) -> Self {
+        Self {
+            sender,
+            peer,
+            since: Instant::now(),
+        }
+    }
+}
+
 impl State {
-    fn reuse(&mut self, origin: &Origin) -> Option<Sender> {
+    fn reuse(&mut self, origin: &Origin, grant: Option<&HttpGrant>) -> Option<Sender> {
         let kept = self.origins.get_mut(origin)?;
-        if let Some((sender, since)) = &mut kept.shared {
-            if sender.is_ready() {
-                *since = Instant::now();
-                return Some(Sender::Http2(sender.clone()));
-            }
-            kept.shared = None;
+        kept.shared.take_if(|link| !link.sender.is_ready());
+        if let Some(link) = &mut kept.shared
+            && permits(grant, link.peer)
+        {
+            link.since = Instant::now();
+            return Some(Sender::Http2(link.sender.clone(), link.peer));
         }
-        while let Some((sender, _)) = kept.idle.pop() {
-            if sender.is_ready() {
-                return Some(Sender::Http1(sender));
-            }
-        }
-        None
+        kept.idle.retain(|link| link.sender.is_ready());
+        let at = (kept.idle.iter()).rposition(|link| permits(grant, link.peer))?;
+        let link = kept.idle.remove(at);
+        Some(Sender::Http1(link.sender, link.peer))
     }
 
-    fn waits_for(&self, origin: &Origin) -> Option<usize> {
-        self.waiting
-            .iter()
-            .position(|waiter| waiter.origin.as_ref() == Some(origin) && !waiter.lease.is_closed())
+    fn waits_for(&self, origin: &Origin, peer: IpAddr) -> Option<usize> {
+        self.waiting.iter().position(|waiter| {
+            waiter.origin.as_ref() == Some(origin)
+                && permits(waiter.grant.as_ref(), peer)
+                && !waiter.lease.is_closed()
+        })
     }
 
     /// Closes the connection that is idle for the longest time. Where there is none, gives up
@@ -261,18 +303,18 @@ impl State {
     fn close_oldest(&mut self) {
         for kept in self.origins.values_mut() {
             // Those that the peer closed hold no permit any more.
-            kept.idle.retain(|(sender, _)| sender.is_ready());
+            kept.idle.retain(|link| link.sender.is_ready());
         }
         let idle = (self.origins.values_mut())
             .filter(|kept| !kept.idle.is_empty())
-            .min_by_key(|kept| kept.idle[0].1);
+            .min_by_key(|kept| kept.idle[0].since);
         if let Some(kept) = idle {
             kept.idle.remove(0);
             return;
         }
         let shared = (self.origins.values_mut())
             .filter(|kept| kept.shared.is_some())
-            .min_by_key(|kept| kept.shared.as_ref().map(|(_, since)| *since));
+            .min_by_key(|kept| kept.shared.as_ref().map(|link| link.since));
         if let Some(kept) = shared {
             kept.shared = None;
         }

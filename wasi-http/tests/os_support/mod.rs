@@ -193,6 +193,7 @@ pub fn request(method: Method, authority: &str, path: &str, body: impl Body) -> 
         path_with_query: Some(path.into()),
         headers: Fields::default(),
         body: Box::new(body),
+        grant: None,
     }
 }
 
