@@ -5,7 +5,7 @@ use wasi_clocks::WasiClocksCtx;
 use wasi_http::{Client, WasiHttpCtx};
 use wasi_io::WasiIoCtx;
 use wasi_random::WasiRandomCtx;
-use wasi_sockets::{Network, WasiSocketsCtx};
+use wasi_sockets::{Network, NetworkPolicy, WasiSocketsCtx};
 
 /// What one guest is granted, and its limits.
 ///
@@ -63,6 +63,36 @@ impl CtxBuilder {
     pub fn network(self, network: Arc<dyn Network>) -> Self {
         let sockets = WasiSocketsCtx::new().network(network);
         self.sockets(sockets.allow_name_lookup(true))
+    }
+
+    /// What `policy` permits: sockets and names on `network`, outgoing HTTP through `client`.
+    /// What the guest looks up is granted to it for as long as its monotonic clock says. It
+    /// takes the place of sockets and HTTP that were set before.
+    ///
+    /// ```
+    /// use agave_host::Ctx;
+    /// use std::sync::Arc;
+    /// use wasi_http::os::OsClient;
+    /// use wasi_sockets::{NetworkPolicy, os::OsNetwork};
+    ///
+    /// let policy = NetworkPolicy::new()
+    ///     .allow("api.example.com:443".parse()?)
+    ///     .report(|refusal| eprintln!("{refusal}"));
+    /// let network = Arc::new(OsNetwork::current());
+    /// let ctx = Ctx::builder()
+    ///     .network_policy(&policy, network, Arc::new(OsClient::default()))
+    ///     .build();
+    /// # Ok::<(), wasi_sockets::RuleError>(())
+    /// ```
+    pub fn network_policy(
+        self,
+        policy: &NetworkPolicy,
+        network: Arc<dyn Network>,
+        client: Arc<dyn Client>,
+    ) -> Self {
+        let network = policy.network(network, self.0.clocks.monotonic().clone());
+        self.network(network)
+            .http(WasiHttpCtx::new().client(client).policy(policy.clone()))
     }
 
     /// Sockets, with limits of your own.

@@ -42,6 +42,11 @@ impl WasiClocksCtx {
         self
     }
 
+    /// The clock that it measures with.
+    pub fn monotonic(&self) -> &Arc<dyn MonotonicClock> {
+        &self.monotonic
+    }
+
     /// The time of day (`wasi:clocks/wall-clock.now`).
     pub fn wall_now(&self) -> Datetime {
         self.wall.now()
