@@ -42,7 +42,9 @@ pub trait InputStream: Pollable {
         cx: &mut Context<'_>,
         max: usize,
     ) -> Poll<Result<Bytes, StreamError>> {
-        core::task::ready!(self.poll_ready(cx));
+        if max > 0 {
+            core::task::ready!(self.poll_ready(cx));
+        }
         let mut buf = alloc::vec![0; max];
         self.poll_read(cx, &mut buf).map_ok(|n| {
             buf.truncate(n);

@@ -15,6 +15,8 @@ mod op;
 pub mod os;
 mod streams;
 pub mod sync;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod wakers;
 
 pub use backend::{InputStream, OutputStream, Pollable};

@@ -69,7 +69,7 @@ impl Pollable for PipeWriter {
 impl PipeState {
     fn room(&self) -> Result<usize, StreamError> {
         match self.open {
-            true => Ok(self.capacity - self.bytes.len()),
+            true => Ok(self.capacity.saturating_sub(self.bytes.len())),
             false => Err(StreamError::Closed),
         }
     }
