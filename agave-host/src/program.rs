@@ -62,6 +62,16 @@ impl Program {
         self.export(INCOMING_HANDLER, "handle").is_ok()
     }
 
+    /// Whether it imports `interface`, such as `wasi:http/outgoing-handler`, of any version.
+    pub fn imports(&self, interface: &str) -> bool {
+        let ty = self.pre.component().component_type();
+        let mut imports = ty.imports(self.pre.engine());
+        imports.any(|(name, _)| {
+            let version = name.strip_prefix(interface);
+            version.is_some_and(|version| version.is_empty() || version.starts_with('@'))
+        })
+    }
+
     /// Where the export `function` of the exported interface `interface` is.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ fn run() -> io::Result<()> {
         "head" => drop(io::copy(&mut stdin.take(number(2)?), &mut stdout)?),
         "print" => (1..=number(2)?).try_for_each(|line| writeln!(stdout, "{line}"))?,
         "fill" => {
-            let mib = [b'x'; 1 << 20];
+            let mib = vec![b'x'; 1 << 20];
             (0..number(2)?).try_for_each(|_| stdout.write_all(&mib))?;
             stdout.flush()?;
             eprintln!("filled");

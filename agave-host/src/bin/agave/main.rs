@@ -2,12 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+mod directories;
+mod grants;
+mod inspect;
+mod network;
 mod options;
+mod run;
 mod serve;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
-use std::io::Write;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs WebAssembly components with WASI.
@@ -26,6 +33,14 @@ struct Agave {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run a wasi:cli/command component, with this process's standard streams
+    ///
+    /// Exits with the program's own code; with 134 and a backtrace when it traps or its time is
+    /// up, and with 141 when nobody reads its output any more.
+    Run(run::Run),
+    /// List what a program imports and exports, what of that agave provides, and which grants it
+    /// may need
+    Inspect(inspect::Inspect),
     /// Serve HTTP with a wasi:http/proxy component
     Serve(serve::Serve),
 }
@@ -59,28 +74,46 @@ enum Failure {
     Usage(String),
     /// What it was to do failed.
     Failed(String),
+    /// The guest was ended; lines may follow that say where it was.
+    Trapped(String),
 }
 
-/// Exits with 0; with 1 and a line on standard error when the command failed; with 2 when its
-/// flags are wrong.
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// The exit code of a process that `SIGABRT` ends, as wasmtime's for a trap.
+const TRAPPED: u8 = 128 + 6;
+
+/// Exits with 0, or with the code of the program that was run; with 1 and a line on standard
+/// error when the command failed; with 2 when its flags are wrong; with 134 when a guest was
+/// ended.
 fn main() -> ExitCode {
     let result = arguments().and_then(|agave| {
         start_log(agave.log);
         match agave.command {
+            Command::Run(run) => run.run(),
+            Command::Inspect(inspect) => inspect.run(),
             Command::Serve(serve) => serve.run(),
         }
     });
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(told)) => {
-            eprintln!("agave: {told} (see `agave --help`)");
-            ExitCode::from(2)
-        }
-        Err(Failure::Failed(told)) => {
-            eprintln!("agave: {told}");
-            ExitCode::FAILURE
-        }
-    }
+    let (told, code) = match result {
+        Ok(code) => return code,
+        Err(Failure::Usage(told)) => (format!("{told} (see `agave --help`)"), 2),
+        Err(Failure::Failed(told)) => (told, 1),
+        Err(Failure::Trapped(told)) => (told, TRAPPED),
+    };
+    // Nobody may be there to read it.
+    let _ = writeln!(io::stderr(), "agave: {told}");
+    ExitCode::from(code)
+}
+
+/// The file of a program.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path)
+        .map_err(|error| Failure::Failed(format!("can't read {}: {error}", path.display())))
 }
 
 /// The arguments of this process. Where they ask for help or the version, that is printed and

@@ -1,21 +1,19 @@
-use super::Failure;
-use super::options::{Wasi, Wasm, duration, environment, size};
+use super::grants::{GrantFlags, Grants, Network};
+use super::{Failure, read};
 use agave_host::os::{Server, ServerOptions};
 use agave_host::{Ctx, Host, Limits, RequestNumber, ServeError, Service};
 use std::cell::OnceCell;
-use std::error::Error;
+use std::fmt::Display;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, process};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wasi_cli::{LineOutput, WasiCliCtx};
-use wasi_http::Client;
 use wasi_http::os::OsClient;
 use wasi_io::os::Runtime;
-use wasi_sockets::Network;
 use wasi_sockets::os::OsNetwork;
 
 /// The agent that is served where no component is named.
@@ -39,31 +37,13 @@ pub(super) struct Serve {
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
     addr: SocketAddr,
 
-    /// Grant what WASI has: inherit-network (sockets, names and outgoing HTTP), inherit-env;
-    /// cli, http and p3 are accepted and always on
-    #[arg(short = 'S', value_name = "KEY[=y|n],…")]
-    wasi: Vec<String>,
-
-    /// Set limits: max-memory-size=BYTES, timeout=TIME
-    #[arg(short = 'W', value_name = "KEY=VALUE,…")]
-    wasm: Vec<String>,
-
-    /// Give guests an environment variable; without a value, this process's own
-    #[arg(long, value_name = "KEY[=VALUE]")]
-    env: Vec<String>,
+    #[command(flatten)]
+    grants: GrantFlags,
 
     /// How many requests are in guests' hands at once; the rest wait, then get a 503
     #[arg(long, value_name = "N", default_value_t = 1000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     max_concurrent: u32,
-
-    /// How much linear memory an instance may have, such as 64M [default: 256M]
-    #[arg(long, value_name = "BYTES", value_parser = size)]
-    max_memory: Option<usize>,
-
-    /// How long a request's guest may take, such as 500ms or 10s [default: 60s]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    timeout: Option<Duration>,
 
     /// How many requests an instance answers, one after another, before it is replaced
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -72,44 +52,38 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let wasi = Wasi::parse(&self.wasi).map_err(Failure::Usage)?;
-        let wasm = Wasm::parse(&self.wasm).map_err(Failure::Usage)?;
-        let environment = environment(&self.env, wasi.inherit_env).map_err(Failure::Usage)?;
-        self.serve(wasi, wasm, environment)
-            .map_err(|error| Failure::Failed(error.to_string()))
-    }
-
-    fn serve(
-        self,
-        wasi: Wasi,
-        wasm: Wasm,
-        environment: Vec<(String, String)>,
-    ) -> Result<(), Box<dyn Error>> {
-        let timeout = self.timeout.or(wasm.timeout).unwrap_or(TIMEOUT);
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let grants = self.grants.grants()?;
+        let timeout = grants.timeout.unwrap_or(TIMEOUT);
         let nanoseconds = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         let mut limits = Limits::new().timeout(Some(nanoseconds));
         let mut host = Host::builder().instances(self.max_concurrent);
-        if let Some(memory) = self.max_memory.or(wasm.max_memory_size) {
+        if let Some(memory) = grants.max_memory {
             limits = limits.memory(memory);
             host = host.memory(memory);
         }
-        let grants = Grants {
-            environment,
-            network: wasi.inherit_network,
-            limits,
+        let bytes = match &self.component {
+            Some(path) => read(path)?,
+            None => AGENT.into(),
         };
-
-        let program = host.build()?.load(&read(self.component.as_deref())?);
-        let program = program.map_err(|error| format!("{}: {error}", self.name()))?;
+        let failed = |told: &dyn Display| Failure::Failed(format!("{}: {told}", self.name()));
+        let program = host.build()?.load(&bytes).map_err(|error| failed(&error))?;
+        if program.is_command() && !program.is_proxy() {
+            let told = "it runs and ends (it exports wasi:cli/run@0.2): use `agave run`";
+            return Err(failed(&told));
+        }
         let options = ServerOptions::new().max_concurrent(self.max_concurrent);
         let server = Server::bind(self.addr, options)
-            .map_err(|error| format!("can't listen on {}: {error}", self.addr))?;
+            .map_err(|error| Failure::Failed(format!("can't listen on {}: {error}", self.addr)))?;
         let executor = Arc::new(server.cores().clone());
-        let service = Service::new(program, move |number| grants.ctx(number), executor)
-            .map_err(|error| format!("{}: {error}", self.name()))?
-            .reuse(self.max_instance_reuse_count)
-            .report(log_failure);
+        let service = Service::new(
+            program,
+            move |number| ctx(&grants, &limits, number),
+            executor,
+        )
+        .map_err(|error| failed(&error))?
+        .reuse(self.max_instance_reuse_count)
+        .report(log_failure);
 
         let runtime = Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -119,7 +93,7 @@ impl Serve {
             server
                 .serve(service, asked_to_end(interrupt, terminate))
                 .await?;
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         })
     }
 
@@ -128,15 +102,6 @@ impl Serve {
             Some(path) => format!("{}", path.display()),
             None => "the built-in agent".into(),
         }
-    }
-}
-
-fn read(component: Option<&Path>) -> Result<Vec<u8>, String> {
-    match component {
-        Some(path) => {
-            fs::read(path).map_err(|error| format!("can't read {}: {error}", path.display()))
-        }
-        None => Ok(AGENT.into()),
     }
 }
 
@@ -163,47 +128,29 @@ async fn asked_to_end(mut interrupt: Signal, mut terminate: Signal) {
     });
 }
 
-/// What every guest is granted.
-struct Grants {
-    environment: Vec<(String, String)>,
-    network: bool,
-    limits: Limits,
-}
-
-/// What the guests of one core share: the sockets that wake it, and its pooled connections.
-struct Shared {
-    network: Arc<dyn Network>,
-    client: Arc<dyn Client>,
-}
-
 thread_local! {
-    static SHARED: OnceCell<Shared> = const { OnceCell::new() };
+    /// What the guests of one core share: the sockets that wake it, and its pooled connections.
+    static SHARED: OnceCell<Network> = const { OnceCell::new() };
 }
 
-impl Grants {
-    fn ctx(&self, number: RequestNumber) -> Ctx {
-        let mut cli = WasiCliCtx::default()
-            .stdout(lines("stdout", number.clone()))
-            .stderr(lines("stderr", number));
-        for (key, value) in &self.environment {
-            cli = cli.env(key, value);
-        }
-        let ctx = Ctx::builder().cli(cli).limits(self.limits.clone());
-        if !self.network {
-            return ctx.build();
-        }
+/// The state of a new guest.
+fn ctx(grants: &Grants, limits: &Limits, number: RequestNumber) -> Ctx {
+    let cli = WasiCliCtx::default()
+        .stdout(lines("stdout", number.clone()))
+        .stderr(lines("stderr", number));
+    let network = || {
         SHARED.with(|shared| {
-            let shared = shared.get_or_init(|| {
+            let network = shared.get_or_init(|| {
                 let runtime = Runtime::current();
-                Shared {
-                    network: Arc::new(OsNetwork::new(runtime.clone())),
+                Network {
+                    sockets: Arc::new(OsNetwork::new(runtime.clone())),
                     client: Arc::new(OsClient::new(runtime)),
                 }
             });
-            let ctx = ctx.network(shared.network.clone());
-            ctx.http_client(shared.client.clone()).build()
+            network.clone()
         })
-    }
+    };
+    grants.ctx(cli, network).limits(limits.clone()).build()
 }
 
 /// A guest's output, as lines of the log with its request's number.

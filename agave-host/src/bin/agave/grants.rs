@@ -1,0 +1,126 @@
+//! The flags that `run` and `serve` have in common: what a guest is granted, and its limits.
+
+use super::Failure;
+use super::directories::{Dir, Fs};
+use super::network::NetworkFlags;
+use super::options::{Wasi, Wasm, duration, environment, size};
+use agave_host::{Ctx, CtxBuilder};
+use std::sync::Arc;
+use std::time::Duration;
+use wasi_cli::WasiCliCtx;
+use wasi_http::Client;
+use wasi_sockets::{NetworkPolicy, Refusal};
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "What guests are granted, and their limits")]
+pub(super) struct GrantFlags {
+    /// Grant what WASI has: inherit-network (all of the network), inherit-env; cli, http and p3
+    /// are accepted and always on
+    #[arg(short = 'S', value_name = "KEY[=y|n],…")]
+    wasi: Vec<String>,
+
+    #[command(flatten)]
+    network: NetworkFlags,
+
+    /// Give guests an environment variable; without a value, this process's own
+    #[arg(long, value_name = "KEY[=VALUE]")]
+    env: Vec<String>,
+
+    /// Give guests a directory under a name of theirs; with `:ro` they can't change it
+    #[arg(long, value_name = "HOST[::GUEST][:ro]")]
+    dir: Vec<Dir>,
+
+    /// Where the files of `--dir` live: in the host's directories, or in memory, where they are
+    /// copied to at the start and gone at the end; without any `--dir`, an empty `/` in memory
+    #[arg(long, value_name = "WHERE", default_value = "host")]
+    fs: Fs,
+
+    /// Set limits: max-memory-size=BYTES, timeout=TIME
+    #[arg(short = 'W', value_name = "KEY=VALUE,…")]
+    wasm: Vec<String>,
+
+    /// How much linear memory an instance may have, such as 64M [default: run 4G, serve 256M]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    max_memory: Option<usize>,
+
+    /// How long a guest may take, such as 500ms or 10s [default: run for ever, serve 60s a
+    /// request]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    timeout: Option<Duration>,
+}
+
+/// What the flags say.
+pub(super) struct Grants {
+    environment: Vec<(String, String)>,
+    network: Reach,
+    pub(super) max_memory: Option<usize>,
+    pub(super) timeout: Option<Duration>,
+}
+
+/// This machine's network, to be granted.
+#[derive(Clone)]
+pub(super) struct Network {
+    pub(super) sockets: Arc<dyn wasi_sockets::Network>,
+    pub(super) client: Arc<dyn Client>,
+}
+
+/// What of the network is granted.
+enum Reach {
+    Nothing,
+    All,
+    Policy(NetworkPolicy),
+}
+
+impl GrantFlags {
+    /// What they say.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`]: something that is not known, or has a wrong value.
+    pub(super) fn grants(&self) -> Result<Grants, Failure> {
+        let wasi = Wasi::parse(&self.wasi).map_err(Failure::Usage)?;
+        let wasm = Wasm::parse(&self.wasm).map_err(Failure::Usage)?;
+        let network = match (self.network.policy(), wasi.inherit_network) {
+            (None, false) => Reach::Nothing,
+            (None, true) => Reach::All,
+            (Some(policy), false) => Reach::Policy(policy.report(log_refusal)),
+            (Some(policy), true) => Reach::Policy(policy.allow_all().report(log_refusal)),
+        };
+        Ok(Grants {
+            environment: environment(&self.env, wasi.inherit_env).map_err(Failure::Usage)?,
+            network,
+            max_memory: self.max_memory.or(wasm.max_memory_size),
+            timeout: self.timeout.or(wasm.timeout),
+        })
+    }
+}
+
+fn log_refusal(refusal: &Refusal) {
+    log::info!("{refusal}");
+}
+
+impl Grants {
+    /// Whether any of the network is granted.
+    pub(super) fn have_network(&self) -> bool {
+        !matches!(self.network, Reach::Nothing)
+    }
+
+    /// The state of a guest with `cli`, the environment apart. `network` is asked where any of
+    /// it is granted.
+    pub(super) fn ctx(&self, mut cli: WasiCliCtx, network: impl FnOnce() -> Network) -> CtxBuilder {
+        for (name, value) in &self.environment {
+            cli = cli.env(name, value);
+        }
+        let ctx = Ctx::builder().cli(cli);
+        match &self.network {
+            Reach::Nothing => ctx,
+            Reach::All => {
+                let Network { sockets, client } = network();
+                ctx.network(sockets).http_client(client)
+            }
+            Reach::Policy(policy) => {
+                let Network { sockets, client } = network();
+                ctx.network_policy(policy, sockets, client)
+            }
+        }
+    }
+}

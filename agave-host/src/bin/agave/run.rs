@@ -1,0 +1,212 @@
+//! `agave run`: a program, its exit code, and what it says when it fails.
+
+use super::grants::{GrantFlags, Grants, Network};
+use super::{Failure, on_one_line, read};
+use agave_host::{Host, Limits, Program, RunError};
+use std::ffi::OsString;
+use std::future::{Future, poll_fn};
+use std::path::Path;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::runtime::Builder;
+use wasi_cli::os::{SystemStdin, SystemStdout};
+use wasi_cli::{Exit, WasiCliCtx};
+use wasi_http::os::OsClient;
+use wasi_http::{Client, Denied};
+use wasi_io::StreamError;
+use wasi_io::os::Runtime;
+use wasi_sockets::os::OsNetwork;
+use wasmtime::WasmBacktrace;
+
+/// What a program may have where no limit is set: all that 32 bits can address.
+const MEMORY: usize = 1 << 32;
+
+/// The exit code of a process that a broken pipe ends: 128 and `SIGPIPE`.
+const BROKEN_PIPE: u8 = 128 + 13;
+
+/// How long the output of a program whose time is up may still take to be read.
+const LAST_OUTPUT: Duration = Duration::from_secs(1);
+
+/// The most lines of a backtrace that are shown, and the most bytes of one.
+const FRAMES: usize = 64;
+const FRAME: usize = 1 << 10;
+
+#[derive(clap::Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    grants: GrantFlags,
+
+    /// What the program is told that it is called; the name of its file, unless set
+    #[arg(long, value_name = "NAME")]
+    argv0: Option<String>,
+
+    /// The component to run, and its arguments
+    #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true)]
+    program: Vec<OsString>,
+}
+
+impl Run {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let grants = self.grants.grants()?;
+        let mut words = self.program.into_iter();
+        let path = words.next().unwrap_or_default();
+        let path = Path::new(&path);
+        run(path, cli(path, self.argv0, words)?, &grants)
+    }
+}
+
+/// The program's name and its arguments.
+fn cli(
+    path: &Path,
+    argv0: Option<String>,
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<WasiCliCtx, Failure> {
+    // Not where it lies: that is the host's.
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut cli = WasiCliCtx::new(argv0.unwrap_or(file.into()));
+    for argument in arguments {
+        let argument = argument.into_string().map_err(|argument| {
+            Failure::Usage(format!("the argument {argument:?} is not Unicode"))
+        })?;
+        cli = cli.arg(argument);
+    }
+    Ok(cli)
+}
+
+fn run(path: &Path, cli: WasiCliCtx, grants: &Grants) -> Result<ExitCode, Failure> {
+    let program = load(path, grants)?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Failed(error.to_string()))?;
+    let streams =
+        [SystemStdout::stdout(), SystemStdout::stderr()].map(SystemStdout::hold_broken_pipe);
+    let [stdout, stderr] = streams.clone();
+    let cli = cli.stdin(SystemStdin).stdout(stdout).stderr(stderr);
+    let nanoseconds = |timeout: Duration| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+    let limits = Limits::new()
+        .memory(grants.max_memory.unwrap_or(MEMORY))
+        .timeout(grants.timeout.map(nanoseconds));
+    // Outside of that runtime: it has a thread, so that requests go on while the guest computes.
+    let sends = grants.have_network() && program.imports("wasi:http/outgoing-handler");
+    let client: Arc<dyn Client> = match sends {
+        true => Arc::new(OsClient::new(Runtime::current())),
+        false => Arc::new(Denied),
+    };
+    let ended = runtime.block_on(async {
+        let network = || Network {
+            sockets: Arc::new(OsNetwork::current()),
+            client,
+        };
+        let ctx = grants.ctx(cli, network).limits(limits).build();
+        ended(program.run(ctx), &streams).await
+    });
+    // What the program left behind, such as a name look-up, is not waited for.
+    runtime.shutdown_background();
+    match ended {
+        Ended::Exit(exit) => Ok(ExitCode::from(exit.code)),
+        Ended::BrokenPipe => Ok(ExitCode::from(BROKEN_PIPE)),
+        Ended::Output(error) => Err(Failure::Failed(format!(
+            "{}: its output can't be written: {error}",
+            path.display()
+        ))),
+        Ended::Failed(error) => Err(failure(path, &error)),
+    }
+}
+
+fn load(path: &Path, grants: &Grants) -> Result<Program, Failure> {
+    let failed = |error: String| Failure::Failed(format!("{}: {error}", path.display()));
+    // Nobody else waits for a turn: only a timeout has to interrupt it.
+    let host = Host::builder().pool(false).epochs(grants.timeout.is_some());
+    let host = host.build().map_err(|error| failed(error.to_string()))?;
+    let program = host.load(&read(path)?);
+    let program = program.map_err(|error| failed(error.to_string()))?;
+    match (program.is_command(), program.is_proxy()) {
+        (true, _) => Ok(program),
+        (false, true) => Err(failed(
+            "it answers HTTP requests (it exports wasi:http/incoming-handler@0.2): use \
+             `agave serve`"
+                .into(),
+        )),
+        (false, false) => Err(failed(
+            "it is no command: it does not export wasi:cli/run@0.2".into(),
+        )),
+    }
+}
+
+/// How a program ended, all of its output written.
+enum Ended {
+    Exit(Exit),
+    /// Nobody reads its output any more.
+    BrokenPipe,
+    /// It succeeded, as far as it knows.
+    Output(StreamError),
+    Failed(RunError),
+}
+
+/// Waits for the end of `run`, or of who reads its output, and until that is written.
+async fn ended(
+    run: impl Future<Output = Result<Exit, RunError>>,
+    streams: &[SystemStdout; 2],
+) -> Ended {
+    let [stdout, stderr] = streams;
+    let result = {
+        let mut broken = (pin!(stdout.broken_pipe()), pin!(stderr.broken_pipe()));
+        let mut run = pin!(run);
+        poll_fn(|cx| {
+            if broken.0.as_mut().poll(cx).is_ready() || broken.1.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            run.as_mut().poll(cx).map(Some)
+        })
+        .await
+    };
+    let Some(result) = result else {
+        return Ended::BrokenPipe;
+    };
+    let written = async {
+        let (out, err) = (stdout.written().await, stderr.written().await);
+        out.and(err)
+    };
+    let written = match &result {
+        Err(error) if error.is_timeout() => tokio::time::timeout(LAST_OUTPUT, written)
+            .await
+            .unwrap_or(Ok(())),
+        _ => written.await,
+    };
+    match (result, written) {
+        (_, Err(StreamError::Closed)) => Ended::BrokenPipe,
+        (Ok(exit), Err(error)) if exit.is_success() => Ended::Output(error),
+        (Ok(exit), _) => Ended::Exit(exit),
+        (Err(error), _) => Ended::Failed(error),
+    }
+}
+
+/// What is said of a guest that failed: a line, then where it was.
+fn failure(path: &Path, error: &RunError) -> Failure {
+    let told = format!("{}: {error}", path.display());
+    let RunError::Failed(cause) = error else {
+        return Failure::Failed(told);
+    };
+    match cause.downcast_ref::<WasmBacktrace>() {
+        Some(backtrace) => Failure::Trapped(told + &frames(backtrace)),
+        None if error.is_timeout() => Failure::Trapped(told),
+        // It was never in its own code.
+        None => Failure::Failed(told),
+    }
+}
+
+/// The functions that were running, the innermost first, each on a new line. Their names are
+/// the guest's.
+fn frames(backtrace: &WasmBacktrace) -> String {
+    let text = backtrace.to_string();
+    let heading = 1;
+    let mut lines = String::new();
+    for line in text.lines().skip(heading).take(FRAMES) {
+        lines.push('\n');
+        let end = line.floor_char_boundary(FRAME);
+        lines.push_str(&on_one_line(&line[..end]));
+    }
+    lines
+}
