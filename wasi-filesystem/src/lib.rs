@@ -9,6 +9,8 @@ mod backend;
 mod descriptor;
 #[cfg(feature = "p2")]
 mod host;
+#[cfg(feature = "std")]
+pub mod os;
 pub mod vfs;
 
 pub use backend::{Directory, DirectoryEntries, File, Object, Result};

@@ -1,0 +1,97 @@
+use super::calls::{Calls, finished};
+use super::sys::Listing;
+use crate::{DirectoryEntries, DirectoryEntry, Result};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use tokio::task::JoinHandle;
+
+type Batch = VecDeque<Result<DirectoryEntry>>;
+
+/// A directory of this machine that is being listed, some hundred entries at a time.
+pub(super) struct OsEntries {
+    batch: Batch,
+    state: State,
+    calls: Arc<Calls>,
+}
+
+enum State {
+    More(Box<Listing>),
+    /// The pool has the listing and the empty batch.
+    Pending(JoinHandle<Result<Filled>>),
+    End,
+}
+
+/// The listing, where there may be more of it.
+type Filled = (Option<Box<Listing>>, Batch);
+
+impl OsEntries {
+    pub(super) fn new(listing: Listing, calls: Arc<Calls>) -> Self {
+        let mut entries = Self {
+            batch: Batch::new(),
+            state: State::More(Box::new(listing)),
+            calls,
+        };
+        // What is asked for next is under way.
+        if entries.calls.offload().is_some() {
+            entries.fill();
+        }
+        entries
+    }
+
+    /// Takes more of the listing, or has the pool do it.
+    fn fill(&mut self) {
+        let State::More(mut listing) = core::mem::replace(&mut self.state, State::End) else {
+            return;
+        };
+        let mut batch = core::mem::take(&mut self.batch);
+        let fill = move || {
+            let more = match listing.more(&mut batch) {
+                Ok(more) => more,
+                Err(error) => {
+                    batch.push_back(Err(error));
+                    false
+                }
+            };
+            Ok((more.then_some(listing), batch))
+        };
+        match self.calls.offload() {
+            None => self.filled(fill()),
+            Some(offload) => self.state = State::Pending(offload.spawn(fill)),
+        }
+    }
+
+    fn filled(&mut self, filled: Result<Filled>) {
+        match filled {
+            Ok((listing, batch)) => {
+                self.batch = batch;
+                self.state = listing.map_or(State::End, State::More);
+            }
+            Err(error) => {
+                self.batch.push_back(Err(error));
+                self.state = State::End;
+            }
+        }
+    }
+}
+
+impl DirectoryEntries for OsEntries {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<DirectoryEntry>>> {
+        loop {
+            if let Some(entry) = self.batch.pop_front() {
+                return Poll::Ready(entry.map(Some));
+            }
+            match &mut self.state {
+                State::More(_) => self.fill(),
+                State::Pending(task) => {
+                    let filled = finished(ready!(Pin::new(task).poll(cx)));
+                    self.filled(filled);
+                }
+                State::End => return Poll::Ready(Ok(None)),
+            }
+        }
+    }
+}

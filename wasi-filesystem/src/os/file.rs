@@ -1,0 +1,139 @@
+use super::calls::{Calls, PIECE_MAX};
+use super::sys;
+use crate::{
+    Advice, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, File, NewTimestamp, Result,
+};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use wasi_io::Op;
+
+/// An open file of this machine.
+pub(super) struct OsFile {
+    file: Arc<std::fs::File>,
+    descriptor_type: DescriptorType,
+    /// Writes end in the page cache.
+    buffered: bool,
+    calls: Arc<Calls>,
+}
+
+impl OsFile {
+    pub(super) fn new(
+        file: std::fs::File,
+        descriptor_type: DescriptorType,
+        flags: DescriptorFlags,
+        calls: Arc<Calls>,
+    ) -> Self {
+        let synchronous =
+            DescriptorFlags::FILE_INTEGRITY_SYNC | DescriptorFlags::DATA_INTEGRITY_SYNC;
+        Self {
+            file: Arc::new(file),
+            descriptor_type,
+            buffered: descriptor_type == DescriptorType::RegularFile
+                && !flags.intersects(synchronous),
+            calls,
+        }
+    }
+
+    /// Makes a call on the file, here or on the pool.
+    fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&std::fs::File) -> Result<T> + Send + 'static,
+    ) -> Op<Result<T>> {
+        match self.calls.offload() {
+            None => Op::Ready(call(&self.file)),
+            Some(offload) => {
+                let file = self.file.clone();
+                offload.run(move || call(&file))
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        bytes: &[u8],
+        write: impl FnOnce(&std::fs::File, &[u8]) -> Result<usize> + Send + 'static,
+    ) -> Op<Result<usize>> {
+        if bytes.is_empty() {
+            return Op::Ready(Ok(0));
+        }
+        let Some(offload) = self.calls.offload() else {
+            return Op::Ready(write(&self.file, bytes));
+        };
+        let bytes = &bytes[..bytes.len().min(PIECE_MAX)];
+        if self.buffered && offload.writes.pass() {
+            return Op::Ready(offload.writes.watch(|| write(&self.file, bytes)));
+        }
+        let (file, bytes) = (self.file.clone(), Vec::from(bytes));
+        let calls = self.calls.clone();
+        let watched = self.buffered;
+        offload.run(move || match calls.offload() {
+            Some(offload) if watched => offload.writes.watch(|| write(&file, &bytes)),
+            _ => write(&file, &bytes),
+        })
+    }
+}
+
+impl File for OsFile {
+    fn descriptor_type(&self) -> DescriptorType {
+        self.descriptor_type
+    }
+
+    fn stat(&self) -> Op<Result<DescriptorStat>> {
+        Op::Ready(sys::stat(&self.file))
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Op<Result<usize>, Result<Bytes>> {
+        let Some(offload) = self.calls.offload() else {
+            return Op::Ready(sys::read_at(&self.file, offset, buf));
+        };
+        let length = buf.len().min(PIECE_MAX);
+        if let Some(result) = sys::read_at_cached(&self.file, offset, &mut buf[..length]) {
+            return Op::Ready(result);
+        }
+        let file = self.file.clone();
+        offload.run_while_awaited(move || {
+            let mut bytes = alloc::vec![0; length];
+            let count = sys::read_at(&file, offset, &mut bytes)?;
+            bytes.truncate(count);
+            Ok(Bytes::from(bytes))
+        })
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Op<Result<usize>> {
+        self.write(bytes, move |file, bytes| sys::write_at(file, offset, bytes))
+    }
+
+    fn append(&self, bytes: &[u8]) -> Op<Result<usize>> {
+        self.write(bytes, sys::append)
+    }
+
+    fn set_size(&self, size: u64) -> Op<Result<()>> {
+        if self.descriptor_type != DescriptorType::RegularFile {
+            return Op::failed(ErrorCode::Invalid);
+        }
+        self.call(move |file| sys::set_size(file, size))
+    }
+
+    fn set_times(&self, access: NewTimestamp, modification: NewTimestamp) -> Op<Result<()>> {
+        self.call(move |file| sys::set_times(file, access, modification))
+    }
+
+    fn sync(&self) -> Op<Result<()>> {
+        self.call(sys::sync)
+    }
+
+    fn sync_data(&self) -> Op<Result<()>> {
+        self.call(sys::sync_data)
+    }
+
+    fn advise(&self, offset: u64, length: u64, advice: Advice) -> Op<Result<()>> {
+        match advice {
+            // Starts reading or writing back, which may wait.
+            Advice::WillNeed | Advice::DontNeed => {
+                self.call(move |file| sys::advise(file, offset, length, advice))
+            }
+            _ => Op::Ready(sys::advise(&self.file, offset, length, advice)),
+        }
+    }
+}
