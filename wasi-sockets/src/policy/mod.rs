@@ -6,12 +6,14 @@ mod network;
 mod range;
 mod refusal;
 mod rule;
+mod text;
 mod udp;
 
 pub use http::HttpGrant;
 pub use network::PolicedNetwork;
 pub use refusal::{Action, Reason, Refusal};
-pub use rule::{Rule, RuleError};
+pub use rule::Rule;
+pub use text::RuleError;
 
 use crate::{ErrorCode, Network};
 use alloc::sync::Arc;
@@ -73,12 +75,19 @@ const LIFETIME: Duration = 60_000_000_000;
 /// as each answer lasts ([`Lookup::lifetime`](crate::Lookup::lifetime), at least a second). A
 /// connection goes on when that is over, as does a UDP socket that is connected.
 ///
-/// A name can be made to point anywhere by who owns it, so by a rule for a name no address
-/// counts that is link-local (the metadata services of clouds are; those that are elsewhere
-/// are treated alike), unspecified, broadcast or multicast. By a rule for many names, `*` and
-/// `*.example.com`, only public ones count: no loopback, no private network, nothing reserved.
-/// IPv6 that carries an IPv4 address (6to4, Teredo, NAT64, ISATAP) counts as both. A rule for
-/// addresses that is about them covers them all the same: `127.0.0.1:8080`, `10.0.0.0/8`, and
+/// A name can be made to point anywhere by who owns it:
+///
+/// - A rule for many names, `*` or `*.example.com`, covers public addresses only: no loopback,
+///   no private network, nothing reserved.
+/// - A rule for one name trusts its owner with those, so that `localhost` and
+///   `db.internal:5432` are what they say. To keep it off loopback, deny `127.0.0.0/8` and
+///   `::1` before.
+/// - Neither covers an address that is link-local, where clouds have their metadata services
+///   (the others of these that are known are treated alike), unspecified, broadcast or
+///   multicast.
+/// - IPv6 that carries an IPv4 address (6to4, Teredo, NAT64, ISATAP) is what either is.
+///
+/// A rule for addresses covers all that are in it: `127.0.0.1:8080`, `169.254.169.254`, and
 /// `0.0.0.0/0`, which has everything in IPv4.
 ///
 /// A name that no rule could let anybody connect or send to is not looked up at all: a query
@@ -268,3 +277,6 @@ impl fmt::Debug for NetworkPolicy {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,8 @@
-//! Rules and their text.
+//! What a rule is about.
 
 use super::range::{Range, Scope};
-use crate::lookup::Host;
-use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::String;
-use core::fmt;
-use core::net::{IpAddr, Ipv6Addr};
-use core::str::FromStr;
+use core::net::IpAddr;
 
 /// What a [`NetworkPolicy`](super::NetworkPolicy) allows or denies. Its text is
 /// `[DIRECTION:]HOST[:PORT[-PORT]]`:
@@ -44,10 +39,10 @@ use core::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// `None` is both that go out.
-    direction: Option<Direction>,
-    host: Pattern,
-    first_port: u16,
-    last_port: u16,
+    pub(super) direction: Option<Direction>,
+    pub(super) host: Pattern,
+    pub(super) first_port: u16,
+    pub(super) last_port: u16,
 }
 
 /// What a rule can be about.
@@ -61,7 +56,7 @@ pub(super) enum Direction {
 impl Direction {
     pub(super) const ALL: [Self; 3] = [Self::Connect, Self::Listen, Self::Udp];
 
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",
             Self::Listen => "listen",
@@ -71,7 +66,7 @@ impl Direction {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Pattern {
+pub(super) enum Pattern {
     Any,
     Name(String),
     /// What is below this name.
@@ -104,7 +99,8 @@ pub(super) enum Cover {
 }
 
 impl Rule {
-    const PORTS: (u16, u16) = (0, u16::MAX);
+    /// What a rule that names no ports is about.
+    pub(super) const PORTS: (u16, u16) = (0, u16::MAX);
 
     /// `*` in `direction`.
     pub(super) fn any(direction: Option<Direction>) -> Self {
@@ -116,7 +112,7 @@ impl Rule {
         Self::about(None, Pattern::Range(range))
     }
 
-    fn about(direction: Option<Direction>, host: Pattern) -> Self {
+    pub(super) fn about(direction: Option<Direction>, host: Pattern) -> Self {
         let (first_port, last_port) = Self::PORTS;
         Self {
             direction,
@@ -197,198 +193,4 @@ impl Rule {
                 Pattern::Name(_) | Pattern::Below(_) => names.any(|name| self.host.has_name(name)),
             }
     }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(direction) = self.direction {
-            write!(f, "{}:", direction.as_str())?;
-        }
-        let ports = (self.first_port, self.last_port);
-        match &self.host {
-            Pattern::Any => f.write_str("*")?,
-            // A dot tells a host from a direction.
-            Pattern::Name(name) if self.direction.is_none() && direction(name).is_some() => {
-                write!(f, "{name}.")?;
-            }
-            Pattern::Name(name) => f.write_str(name)?,
-            Pattern::Below(name) => write!(f, "*.{name}")?,
-            Pattern::Range(range) if range.is_ipv6() && ports != Self::PORTS => {
-                write!(f, "[{range}]")?;
-            }
-            Pattern::Range(range) => write!(f, "{range}")?,
-        }
-        match ports {
-            Self::PORTS => Ok(()),
-            (first, last) if first == last => write!(f, ":{first}"),
-            (first, last) => write!(f, ":{first}-{last}"),
-        }
-    }
-}
-
-/// A text that is no [`Rule`]. Its message says what to write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleError {
-    text: String,
-    advice: String,
-}
-
-impl fmt::Display for RuleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is no rule: {}",
-            self.text.escape_debug(),
-            self.advice
-        )
-    }
-}
-
-impl core::error::Error for RuleError {}
-
-fn direction(word: &str) -> Option<Direction> {
-    Direction::ALL
-        .into_iter()
-        .find(|direction| direction.as_str() == word)
-}
-
-impl FromStr for Rule {
-    type Err = RuleError;
-
-    fn from_str(text: &str) -> Result<Self, RuleError> {
-        parse(text).map_err(|advice| RuleError {
-            text: text.chars().take(100).collect(),
-            advice,
-        })
-    }
-}
-
-/// The rule, or what to write.
-fn parse(text: &str) -> Result<Rule, String> {
-    if text.contains("://") {
-        return Err("write HOST or HOST:PORT, without a scheme".to_owned());
-    }
-    let (direction, rest) = match text.split_once(':') {
-        Some((word, rest)) => match direction(word) {
-            Some(direction) => (Some(direction), rest),
-            None => (None, text),
-        },
-        None => (None, text),
-    };
-    if let Some(direction) = direction
-        && rest
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'-')
-    {
-        let word = direction.as_str();
-        return Err(format!(
-            "write `{word}:HOST:PORT`, with `*` for any host, or `{word}.:PORT` for the host of \
-             that name"
-        ));
-    }
-    let (host, ports) = split(rest)?;
-    let mut rule = Rule::about(direction, pattern(host)?);
-    if let Some(ports) = ports {
-        (rule.first_port, rule.last_port) = range_of_ports(ports)?;
-    }
-    Ok(rule)
-}
-
-/// The host, without brackets, and the text of its ports.
-fn split(text: &str) -> Result<(&str, Option<&str>), String> {
-    if let Some(inner) = text.strip_prefix('[') {
-        let Some((host, rest)) = inner.split_once(']') else {
-            return Err("write `]` behind the IPv6 address".to_owned());
-        };
-        let address = host.split('/').next().unwrap_or(host);
-        if address.parse::<Ipv6Addr>().is_err() {
-            return Err("brackets are for IPv6 addresses, such as `[::1]:80`".to_owned());
-        }
-        return match rest.strip_prefix(':') {
-            Some(ports) => Ok((host, Some(ports))),
-            None if rest.is_empty() => Ok((host, None)),
-            None => Err("write `[ADDRESS]:PORT` or `[ADDRESS/BITS]:PORT`".to_owned()),
-        };
-    }
-    match text.split_once(':') {
-        // More than one colon is IPv6.
-        Some((_, rest)) if rest.contains(':') => Ok((text, None)),
-        Some((host, ports)) => Ok((host, Some(ports))),
-        None => Ok((text, None)),
-    }
-}
-
-fn pattern(host: &str) -> Result<Pattern, String> {
-    if host.is_empty() {
-        return Err("write a name, an address, a range or `*` for the host".to_owned());
-    }
-    if host == "*" {
-        return Ok(Pattern::Any);
-    }
-    if let Some((address, prefix)) = host.split_once('/') {
-        return range(address, prefix).map(Pattern::Range);
-    }
-    if let Some(below) = host.strip_prefix("*.") {
-        return match Host::parse(below) {
-            Ok(Host::Name(name)) => Ok(Pattern::Below(name)),
-            _ => Err("write `*.` and a host name, such as `*.example.com`".to_owned()),
-        };
-    }
-    if host.contains('*') {
-        return Err("`*` stands alone or for the first labels, as in `*.example.com`".to_owned());
-    }
-    match Host::parse(host) {
-        Ok(Host::Address(address)) => Ok(Pattern::Range(Range::one(address))),
-        Ok(Host::Name(name)) => Ok(Pattern::Name(name)),
-        Err(_) if !host.is_ascii() => {
-            Err("write the name in punycode, such as `xn--bcher-kva.example`".to_owned())
-        }
-        Err(_) if host.contains(':') => {
-            Err("write an IPv6 address, in brackets where a port follows: `[::1]:80`".to_owned())
-        }
-        Err(_) => Err(
-            "the host is a name of letters, digits, `-`, `_` and dots that does not end in a \
-             number, an address such as `192.0.2.1`, a range such as `10.0.0.0/8`, or `*`"
-                .to_owned(),
-        ),
-    }
-}
-
-fn range(address: &str, prefix: &str) -> Result<Range, String> {
-    let Ok(first) = address.parse::<IpAddr>() else {
-        return Err("before `/` stands an address, such as `10.0.0.0/8`".to_owned());
-    };
-    if prefix.contains(':') {
-        return Err("write `[ADDRESS/BITS]:PORT` for a range of IPv6".to_owned());
-    }
-    let Some(prefix) = number::<u8>(prefix) else {
-        return Err("behind `/` stands a number of bits: up to 32, for IPv6 128".to_owned());
-    };
-    Range::new(first, prefix).ok_or_else(|| {
-        let most = if first.is_ipv4() { 32 } else { 128 };
-        match prefix <= most {
-            true => format!(
-                "the address has bits behind the first {prefix}: write the first address of the \
-                 range, or `{address}` alone"
-            ),
-            false => format!("this address has {most} bits"),
-        }
-    })
-}
-
-fn range_of_ports(text: &str) -> Result<(u16, u16), String> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    match (number(first), number(last)) {
-        (Some(first), Some(last)) if 0 < first && first <= last => Ok((first, last)),
-        (Some(first), Some(last)) if 0 < last && last < first => Err(format!(
-            "the ports go from the lower to the higher: write {last}-{first}"
-        )),
-        _ => Err("behind the host stands a port or two, 1 to 65535: `443`, `8000-8080`".to_owned()),
-    }
-}
-
-/// Digits only: `parse` takes a sign.
-fn number<T: FromStr>(text: &str) -> Option<T> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| digits)
 }
