@@ -1,7 +1,9 @@
 use crate::Limits;
+use alloc::string::String;
 use alloc::sync::Arc;
 use wasi_cli::WasiCliCtx;
 use wasi_clocks::WasiClocksCtx;
+use wasi_filesystem::{Directory, WasiFilesystemCtx};
 use wasi_http::{Client, WasiHttpCtx};
 use wasi_io::WasiIoCtx;
 use wasi_random::WasiRandomCtx;
@@ -16,6 +18,7 @@ pub struct Ctx {
     pub(crate) io: WasiIoCtx,
     pub(crate) clocks: WasiClocksCtx,
     pub(crate) random: WasiRandomCtx,
+    pub(crate) filesystem: WasiFilesystemCtx,
     pub(crate) sockets: WasiSocketsCtx,
     pub(crate) cli: WasiCliCtx,
     pub(crate) http: WasiHttpCtx,
@@ -35,6 +38,7 @@ impl Ctx {
             io: WasiIoCtx::new(),
             clocks,
             random,
+            filesystem: WasiFilesystemCtx::new().inherit_mutate_directory(true),
             sockets: WasiSocketsCtx::new(),
             cli: WasiCliCtx::default(),
             http: WasiHttpCtx::default(),
@@ -56,6 +60,26 @@ impl CtxBuilder {
     /// Environment, arguments and standard streams.
     pub fn cli(mut self, cli: WasiCliCtx) -> Self {
         self.0.cli = cli;
+        self
+    }
+
+    /// The directory `dir` and everything below it, which the guest finds under `guest_path`.
+    ///
+    /// Directories that the guest opens from it can be changed where it can
+    /// ([`WasiFilesystemCtx::inherit_mutate_directory`]): programs rely on it.
+    pub fn preopen(mut self, dir: Arc<dyn Directory>, guest_path: impl Into<String>) -> Self {
+        self.0.filesystem = self.0.filesystem.preopen(dir, guest_path);
+        // Without std nothing else could have drawn one; with it, this one is as good.
+        if let Ok((a, b)) = self.0.random.insecure_seed() {
+            let secret = (u128::from(a) << 64 | u128::from(b)).to_le_bytes();
+            self.0.filesystem = self.0.filesystem.secret(secret);
+        }
+        self
+    }
+
+    /// Directories, with limits of your own.
+    pub fn filesystem(mut self, filesystem: WasiFilesystemCtx) -> Self {
+        self.0.filesystem = filesystem;
         self
     }
 

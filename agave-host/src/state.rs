@@ -7,7 +7,6 @@ use wasi_cli::p2::{WasiCliCtxView, WasiCliView};
 use wasi_clocks::p2::{WasiClocksCtxView, WasiClocksView};
 use wasi_clocks::{Instant, Sleep};
 use wasi_filesystem::p2::{WasiFilesystemCtxView, WasiFilesystemView};
-
 use wasi_http::p2::{WasiHttpCtxView, WasiHttpView};
 use wasi_io::p2::{WasiIoCtxView, WasiIoView};
 use wasi_random::WasiRandomCtx;
@@ -109,18 +108,11 @@ views! {
     WasiSocketsView { sockets } -> WasiSocketsCtxView;
     WasiCliView { cli } -> WasiCliCtxView;
     WasiHttpView { http } -> WasiHttpCtxView;
+    WasiFilesystemView { filesystem } -> WasiFilesystemCtxView;
 }
 
 impl WasiRandomView for HostState {
     fn random(&mut self) -> &WasiRandomCtx {
         &self.ctx.random
-    }
-}
-
-impl WasiFilesystemView for HostState {
-    fn filesystem(&mut self) -> WasiFilesystemCtxView<'_> {
-        WasiFilesystemCtxView {
-            table: &mut self.table,
-        }
     }
 }

@@ -6,17 +6,25 @@ extern crate alloc;
 extern crate std;
 
 mod backend;
+mod ctx;
 mod descriptor;
+mod freshness;
+mod hash;
 #[cfg(feature = "p2")]
 mod host;
 #[cfg(feature = "std")]
 pub mod os;
+mod path;
+mod stream;
 pub mod vfs;
 
 pub use backend::{Directory, DirectoryEntries, File, Object, Result};
-pub use descriptor::{Descriptor, DirectoryEntryStream};
+pub use ctx::WasiFilesystemCtx;
+pub use descriptor::{Descriptor, filesystem_error_code};
+pub use hash::MetadataHashValue;
 #[cfg(feature = "p2")]
 pub use host::p2;
+pub use stream::DirectoryEntryStream;
 pub use vfs::Vfs;
 pub use wasi_error::filesystem::ErrorCode;
 pub use wasi_types::filesystem::{

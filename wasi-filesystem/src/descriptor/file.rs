@@ -1,0 +1,195 @@
+//! The operations on a file's contents.
+
+use super::Descriptor;
+use crate::backend::{File, Result};
+use crate::stream::{FileInputStream, FileOutputStream};
+use crate::{Advice, DescriptorFlags, DescriptorType, ErrorCode, Object};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use wasi_io::{InputStream, Op, OutputStream};
+
+impl Descriptor {
+    /// `read`: up to `length` bytes from `offset` on, no more than
+    /// [`max_read`](crate::WasiFilesystemCtx::max_read), and whether the end of the file was
+    /// reached. No bytes of a length above 0 are always the end; fewer than `length` are it
+    /// where the flag says so.
+    ///
+    /// # Errors
+    /// - [`ErrorCode::IsDirectory`]: it is one.
+    /// - [`ErrorCode::BadDescriptor`]: it is not open for reading.
+    pub fn read(&self, length: u64, offset: u64) -> Op<Result<(Vec<u8>, bool)>> {
+        let file = match self.readable() {
+            Ok(file) => file,
+            Err(code) => return Op::failed(code),
+        };
+        let max = self.0.guest().max_read;
+        let length = usize::try_from(length).map_or(max, |length| length.min(max));
+        if length == 0 {
+            return Op::Ready(Ok((Vec::new(), false)));
+        }
+        let mut buf = vec![0; length];
+        match file.read_at(offset, &mut buf) {
+            Op::Ready(Ok(read)) => {
+                let (read, end) = fill(&**file, offset, &mut buf, read);
+                buf.truncate(read);
+                Op::Ready(Ok((buf, end)))
+            }
+            Op::Ready(Err(code)) => Op::failed(code),
+            Op::Pending(future) => Op::Pending(Box::pin(async move {
+                let bytes = future.await?;
+                let end = bytes.is_empty();
+                Ok((bytes.into(), end))
+            })),
+        }
+    }
+
+    /// As [`File::read_at`], for who has a buffer; an empty one is filled at once.
+    ///
+    /// # Errors
+    /// As [`Descriptor::read`].
+    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> Op<Result<usize>, Result<Bytes>> {
+        match self.readable() {
+            Ok(_) if buf.is_empty() => Op::Ready(Ok(0)),
+            Ok(file) => file.read_at(offset, buf),
+            Err(code) => Op::failed(code),
+        }
+    }
+
+    /// `write`: writes `bytes` from `offset` on, and says how many were written: fewer where
+    /// there is no room for more.
+    ///
+    /// # Errors
+    /// - [`ErrorCode::BadDescriptor`]: it is not open for writing.
+    pub fn write(&self, bytes: &[u8], offset: u64) -> Op<Result<usize>> {
+        self.change(bytes, |file| file.write_at(offset, bytes))
+    }
+
+    /// As [`Descriptor::write`], at the end of the file, wherever that is then.
+    ///
+    /// # Errors
+    /// As [`Descriptor::write`].
+    pub fn append(&self, bytes: &[u8]) -> Op<Result<usize>> {
+        self.change(bytes, |file| file.append(bytes))
+    }
+
+    /// `set-size`: cuts the file to `size` bytes, or extends it with zeros.
+    ///
+    /// # Errors
+    /// - [`ErrorCode::BadDescriptor`]: it is not open for writing.
+    pub fn set_size(&self, size: u64) -> Op<Result<()>> {
+        match self.writable() {
+            Ok(file) => self.and_tell(file.set_size(size)),
+            Err(code) => Op::failed(code),
+        }
+    }
+
+    /// `advise`: says how `length` bytes from `offset` on will be used; 0 is up to the end.
+    ///
+    /// # Errors
+    /// - [`ErrorCode::BadDescriptor`]: it is a directory.
+    pub fn advise(&self, offset: u64, length: u64, advice: Advice) -> Op<Result<()>> {
+        match &self.0.object {
+            Object::File(file) => file.advise(offset, length, advice),
+            Object::Directory(_) => Op::failed(ErrorCode::BadDescriptor),
+        }
+    }
+
+    /// `read-via-stream`: the bytes of the file from `offset` on. The stream reads ahead, and
+    /// yet gives what the guest wrote up to the moment of each read, through whatever
+    /// descriptor or stream.
+    ///
+    /// # Errors
+    /// As [`Descriptor::read`].
+    pub fn read_via_stream(&self, offset: u64) -> Result<impl InputStream + use<>> {
+        let file = self.readable()?.clone();
+        Ok(FileInputStream::new(self.0.clone(), file, offset))
+    }
+
+    /// `write-via-stream`: writes into the file, from `offset` on.
+    ///
+    /// # Errors
+    /// - [`ErrorCode::BadDescriptor`]: it is not open for writing.
+    pub fn write_via_stream(&self, offset: u64) -> Result<impl OutputStream + use<>> {
+        let file = self.writable()?.clone();
+        Ok(FileOutputStream::new(self.0.clone(), file, Some(offset)))
+    }
+
+    /// `append-via-stream`: writes to the end of the file, wherever that is at each write.
+    ///
+    /// # Errors
+    /// As [`Descriptor::write_via_stream`].
+    pub fn append_via_stream(&self) -> Result<impl OutputStream + use<>> {
+        let file = self.writable()?.clone();
+        Ok(FileOutputStream::new(self.0.clone(), file, None))
+    }
+
+    fn readable(&self) -> Result<&Arc<dyn File>> {
+        match &self.0.object {
+            Object::File(file) if self.0.flags.contains(DescriptorFlags::READ) => Ok(file),
+            Object::File(_) => Err(ErrorCode::BadDescriptor),
+            Object::Directory(_) => Err(ErrorCode::IsDirectory),
+        }
+    }
+
+    fn writable(&self) -> Result<&Arc<dyn File>> {
+        match &self.0.object {
+            Object::File(file) if self.0.flags.contains(DescriptorFlags::WRITE) => Ok(file),
+            _ => Err(ErrorCode::BadDescriptor),
+        }
+    }
+
+    fn change(
+        &self,
+        bytes: &[u8],
+        write: impl FnOnce(&dyn File) -> Op<Result<usize>>,
+    ) -> Op<Result<usize>> {
+        match self.writable() {
+            Ok(_) if bytes.is_empty() => Op::Ready(Ok(0)),
+            Ok(file) => self.and_tell(write(&**file)),
+            Err(code) => Op::failed(code),
+        }
+    }
+
+    /// `op`, which changes the file, and the guest's streams told of it.
+    fn and_tell<T: 'static>(&self, op: Op<Result<T>>) -> Op<Result<T>> {
+        self.0.changed();
+        match op {
+            Op::Ready(done) => Op::Ready(done),
+            Op::Pending(future) => {
+                let open = self.0.clone();
+                Op::Pending(Box::pin(async move {
+                    let done = future.await;
+                    open.changed();
+                    done
+                }))
+            }
+        }
+    }
+}
+
+/// Goes on with a read that gave `read` bytes until `buf` is full or the end is seen, so that
+/// a guest need not call once more to learn that it is there. Says how many bytes `buf` has,
+/// and whether the end was seen.
+fn fill(file: &dyn File, offset: u64, buf: &mut [u8], read: usize) -> (usize, bool) {
+    let mut filled = read.min(buf.len());
+    if filled == 0 {
+        return (0, true);
+    }
+    // From a device or a pipe, to ask again may be to wait, or to take what was not asked for.
+    if file.descriptor_type() != DescriptorType::RegularFile {
+        return (filled, false);
+    }
+    while filled < buf.len() {
+        let rest = &mut buf[filled..];
+        match file.read_at(offset.saturating_add(filled as u64), rest) {
+            Op::Ready(Ok(0)) => return (filled, true),
+            Op::Ready(Ok(more)) => filled += more.min(rest.len()),
+            // What was read is given; the next call meets the error or the wait.
+            Op::Ready(Err(_)) | Op::Pending(_) => break,
+        }
+    }
+    (filled, false)
+}
