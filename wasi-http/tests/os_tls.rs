@@ -22,6 +22,7 @@ use wasi_http::{
     TlsAlertReceivedPayload,
 };
 use wasi_io::os::Runtime;
+use wasi_sockets::NetworkPolicy;
 
 /// A certificate for `localhost` and its key.
 struct Identity {
@@ -195,6 +196,23 @@ fn alpn_chooses_http_2_and_requests_share_its_connection() {
         assert_eq!(content, "hello");
         assert_eq!(*trailers.unwrap().get("x-n").unwrap(), n.to_string());
     }
+    assert_eq!(server.accepted.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn an_http_2_connection_is_not_shared_with_who_may_not_go_there() {
+    let server = Server::new(&["h2"], false);
+    let client = server.client();
+    let authority = format!("localhost:{}", server.port);
+    let policy = |rule: &str| NetworkPolicy::new().allow(rule.parse().unwrap());
+    let (one, _) = policed(client.clone(), policy("localhost"));
+    let (many, refusals) = policed(client, policy("*"));
+    for _ in 0..2 {
+        assert_eq!(fetch(&one, None, &authority), Ok(200));
+        let denied = fetch(&many, None, &authority);
+        assert_eq!(denied, Err(ErrorCode::HttpRequestDenied));
+    }
+    assert_eq!(refusals.lock().unwrap().len(), 2);
     assert_eq!(server.accepted.load(Ordering::SeqCst), 1);
 }
 

@@ -6,14 +6,19 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 use wasi_error::http::ErrorCode;
 use wasi_http::os::{OsClient, OsClientBuilder};
-use wasi_http::{Body, Client, Fields, Frame, Method, Request, RequestOptions, Response, Scheme};
+use wasi_http::{
+    Body, Client, Fields, Frame, Method, OutgoingRequest, Request, RequestOptions, Response,
+    Scheme, WasiHttpCtx,
+};
+use wasi_io::Pollable;
 use wasi_io::os::Runtime;
+use wasi_sockets::NetworkPolicy;
 
 /// A peer that speaks by hand, a thread a connection.
 pub struct Peer {
@@ -230,3 +235,25 @@ pub fn content(client: &OsClient, request: Request) -> Result<String, ErrorCode>
     let response = send(client, request)?;
     pollster::block_on(collect(response.body)).map(|(content, _)| content)
 }
+
+/// The status of the response to a guest's `GET` of `/`.
+pub fn fetch(ctx: &WasiHttpCtx, scheme: Option<Scheme>, authority: &str) -> Result<u16, ErrorCode> {
+    let mut request = OutgoingRequest::new(Fields::new());
+    request.set_scheme(scheme).unwrap();
+    request.set_authority(Some(authority.into())).unwrap();
+    let mut response = ctx.handle(request, RequestOptions::default())?;
+    pollster::block_on(poll_fn(|cx| response.poll_ready(cx)));
+    let response = response.get().unwrap().unwrap()?;
+    Ok(response.status)
+}
+
+/// A guest that `policy` permits what it says of `client`, and what that refused.
+pub fn policed(client: impl Client, policy: NetworkPolicy) -> (WasiHttpCtx, Refusals) {
+    let refusals = Refusals::default();
+    let told = refusals.clone();
+    let policy = policy.report(move |refusal| told.lock().unwrap().push(refusal.to_string()));
+    let ctx = WasiHttpCtx::new().client(Arc::new(client)).policy(policy);
+    (ctx, refusals)
+}
+
+pub type Refusals = Arc<Mutex<Vec<String>>>;
