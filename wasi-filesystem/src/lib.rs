@@ -16,6 +16,7 @@ mod host;
 pub mod os;
 mod path;
 mod stream;
+pub mod memory;
 pub mod vfs;
 
 pub use backend::{Directory, DirectoryEntries, File, Object, Result};

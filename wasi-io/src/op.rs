@@ -48,6 +48,23 @@ impl<T: 'static> Op<T> {
     }
 }
 
+impl<T: Send + 'static, E: Send + 'static> Op<Result<T, E>> {
+    /// The operation that `f` makes of what this one gives, where it does not fail.
+    pub fn and_then<U: Send + 'static>(
+        self,
+        f: impl FnOnce(T) -> Op<Result<U, E>> + Send + 'static,
+    ) -> Op<Result<U, E>> {
+        match self {
+            Self::Ready(Ok(value)) => f(value),
+            Self::Ready(Err(error)) => Op::failed(error),
+            Self::Pending(future) => Op::Pending(Box::pin(async move {
+                let next = f(future.await?);
+                next.finish().await
+            })),
+        }
+    }
+}
+
 impl<T, L, E> Op<Result<T, E>, Result<L, E>> {
     /// An operation that failed already.
     pub const fn failed(error: E) -> Self {
@@ -65,6 +82,20 @@ mod tests {
         let op = Op::start(ready(1)).map(|n| n + 1);
         assert!(matches!(op, Op::Ready(2)));
         assert!(matches!(Op::start(pending::<()>()), Op::Pending(_)));
+    }
+
+    #[test]
+    fn the_second_operation_is_made_when_the_first_succeeded_and_only_then() {
+        let then = |op: Op<Result<i32, &'static str>>| {
+            op.and_then(|n| Op::Pending(Box::pin(ready(Ok(n + 1)))))
+        };
+        for (first, end) in [(Ok(1), Ok(2)), (Err("no"), Err("no"))] {
+            assert_eq!(pollster::block_on(then(Op::Ready(first)).finish()), end);
+            let pending = Op::Pending(Box::pin(ready(first)) as BoxFuture<_>);
+            assert_eq!(pollster::block_on(then(pending).finish()), end);
+        }
+        let both_done = Op::Ready(Ok::<_, ()>(1)).and_then(|n| Op::Ready(Ok(n + 1)));
+        assert!(matches!(both_done, Op::Ready(Ok(2))));
     }
 
     #[test]

@@ -5,6 +5,17 @@ use alloc::string::String;
 use bytes::Bytes;
 use wasi_io::Op;
 
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only reading.
+    Read,
+    /// Reading and writing.
+    Write,
+    /// As [`Access::Write`], and [`Vfs::set_size`] to 0 comes next: no need to keep contents.
+    Replace,
+}
+
 /// A filesystem that knows inodes and single names, not paths.
 ///
 /// [`vfs::directory`](crate::vfs::directory) makes a [`Directory`](crate::Directory) of it:
@@ -22,6 +33,11 @@ pub trait Vfs: Send + Sync + 'static {
     /// An object of the filesystem, in use: it exists until its last name is gone and the
     /// last clone of this is dropped. Cloning is cheap.
     type Inode: Clone + Send + Sync + 'static;
+
+    /// As [`Directory::is_read_only`](crate::Directory::is_read_only).
+    fn is_read_only(&self) -> bool {
+        false
+    }
 
     /// The topmost directory.
     fn root(&self) -> Self::Inode;
@@ -48,14 +64,14 @@ pub trait Vfs: Send + Sync + 'static {
         Op::failed(ErrorCode::Invalid)
     }
 
-    /// Takes note that `file`, which is no directory, is opened, for writing where `write`.
-    /// The default has nothing to do. What it gives is what the open file works on from then
-    /// on, `file` itself as a rule.
+    /// Takes note that `file`, neither a directory nor a symbolic link, is opened for
+    /// `access`. What it gives is what the open file works on from then on: `file` itself as
+    /// a rule, and by default.
     ///
     /// # Errors
     /// - [`ErrorCode::Access`]: it can't be opened so.
-    fn open(&self, file: &Self::Inode, write: bool) -> Op<Result<Self::Inode>> {
-        let _ = write;
+    fn open(&self, file: &Self::Inode, access: Access) -> Op<Result<Self::Inode>> {
+        let _ = access;
         Op::Ready(Ok(file.clone()))
     }
 
