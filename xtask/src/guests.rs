@@ -31,12 +31,19 @@ enum Source {
     Wat(&'static str),
 }
 
-const GUESTS: [Guest; 6] = [
+const GUESTS: [Guest; 7] = [
     Guest {
         folder: "ai-agent-sockets",
         source: Source::Cargo,
         file: "ai_agent_sockets.wasm",
         committed: "agave-host/assets",
+        max_size: 400 * 1024,
+    },
+    Guest {
+        folder: "bench",
+        source: Source::Cargo,
+        file: "bench.wasm",
+        committed: "agave-host/benches/guests",
         max_size: 400 * 1024,
     },
     Guest {
