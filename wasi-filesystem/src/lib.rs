@@ -12,11 +12,11 @@ mod freshness;
 mod hash;
 #[cfg(feature = "p2")]
 mod host;
+pub mod memory;
 #[cfg(feature = "std")]
 pub mod os;
 mod path;
 mod stream;
-pub mod memory;
 pub mod vfs;
 
 pub use backend::{Directory, DirectoryEntries, File, Object, Result};
