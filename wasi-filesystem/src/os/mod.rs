@@ -22,5 +22,8 @@ use linux as sys;
 #[cfg(not(target_os = "linux"))]
 use portable as sys;
 
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+
 pub use calls::Mode;
 pub use directory::OsDirectory;

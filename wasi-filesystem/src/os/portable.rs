@@ -145,13 +145,15 @@ pub(super) fn stat_directory(dir: &Dir) -> Result<DescriptorStat> {
 }
 
 pub(super) fn stat_at(dir: &Dir, path_flags: PathFlags, path: &str) -> Result<DescriptorStat> {
-    let follow = path_flags.contains(PathFlags::SYMLINK_FOLLOW) || path.ends_with('/');
+    // std's paths forget a `/` or `/.` at the end.
+    let directory = path.ends_with('/') || split(path)?.1 == ".";
+    let follow = path_flags.contains(PathFlags::SYMLINK_FOLLOW) || directory;
     let metadata = match follow {
         true => dir.metadata(path),
         false => dir.symlink_metadata(path),
     };
     let stat = descriptor_stat(&metadata.map_err(code)?);
-    match path.ends_with('/') && stat.descriptor_type != DescriptorType::Directory {
+    match directory && stat.descriptor_type != DescriptorType::Directory {
         true => Err(ErrorCode::NotDirectory),
         false => Ok(stat),
     }
