@@ -1,0 +1,171 @@
+use super::{Column, Failure, Plan, Subject};
+use std::time::Duration;
+
+/// What a subject is asked to do, often.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// The guest's export.
+    pub(crate) function: &'static str,
+    /// What comes before the number of times.
+    pub(crate) parameters: Vec<u64>,
+    /// How often, in one measurement.
+    pub(crate) times: u64,
+    pub(crate) goal: Goal,
+}
+
+/// The most time that ours may take.
+#[derive(Clone, Copy)]
+pub(crate) enum Goal {
+    /// The floor and 1.5 times what is native.
+    Call,
+    /// So many times what is native.
+    Native(f64),
+}
+
+/// Which of its measurements stands for a subject.
+#[derive(Clone, Copy)]
+pub(crate) struct Statistic {
+    pub(crate) name: &'static str,
+    /// How far from the least, 0, to the most, 1.
+    pub(crate) quantile: f64,
+}
+
+/// The comparison; columns take turns.
+pub(crate) struct Table {
+    pub(crate) statistic: Statistic,
+    pub(crate) rounds: usize,
+    pub(crate) columns: Vec<(Column, Box<dyn Subject>)>,
+}
+
+impl Table {
+    /// Measures all that `plan` asks for, and prints it as Markdown.
+    pub(crate) fn run(&mut self, plan: &Plan, rows: &[Row]) -> Result<(), Failure> {
+        if plan.quick {
+            self.rounds = 1;
+        }
+        println!(
+            "Time for one, the {} of {}, and times native.\n",
+            self.statistic.name, self.rounds
+        );
+        let columns = || self.columns.iter().map(|(column, _)| *column);
+        let ours: Vec<&str> = columns()
+            .filter(|it| it.is_ours())
+            .map(Column::name)
+            .collect();
+        print!("| |");
+        columns().for_each(|column| print!(" {} |", column.name()));
+        println!(
+            " goal | {} | not slower than wasmtime-wasi |",
+            ours.join(", ")
+        );
+        println!("|---|{}---|---|---|", "---|".repeat(self.columns.len()));
+        for row in rows {
+            let wanted = |part: &String| row.name.contains(part.as_str());
+            if plan.only.is_empty() || plan.only.iter().any(wanted) {
+                self.row(plan, row)?;
+            }
+        }
+        println!();
+        Ok(())
+    }
+
+    fn row(&mut self, plan: &Plan, row: &Row) -> Result<(), Failure> {
+        let times = match plan.quick {
+            true => row.times.div_ceil(64),
+            false => row.times,
+        };
+        let mut parameters = row.parameters.clone();
+        parameters.push(times);
+        let mut took = vec![Vec::new(); self.columns.len()];
+        let mut expected = None;
+        // The round before the first is to warm up.
+        for round in 0..=self.rounds {
+            for turn in 0..self.columns.len() {
+                // Another one begins each round.
+                let at = (turn + round) % self.columns.len();
+                let (column, subject) = &mut self.columns[at];
+                let doing = |failure| format!("{}, {}: {failure}", row.name, column.name());
+                let (given, time) = subject.call(row.function, &parameters).map_err(doing)?;
+                if given != *expected.get_or_insert(given) {
+                    return Err(
+                        doing(format!("{given}, where others have {expected:?}").into()).into(),
+                    );
+                }
+                if round > 0 {
+                    took[at].push(time);
+                }
+            }
+        }
+        let nanos = |times_taken: Vec<Duration>| {
+            self.statistic.of(times_taken).as_nanos() as f64 / times as f64
+        };
+        let measured: Vec<f64> = took.into_iter().map(nanos).collect();
+        let columns = self.columns.iter().map(|(column, _)| *column);
+        let measured: Vec<(Column, f64)> = columns.zip(measured).collect();
+        print_row(row, &measured);
+        Ok(())
+    }
+}
+
+fn print_row(row: &Row, measured: &[(Column, f64)]) {
+    let of = |wanted| {
+        let found = measured.iter().find(|(column, _)| *column == wanted);
+        found.map_or(f64::NAN, |(_, nanos)| *nanos)
+    };
+    let (native_column, native) = measured[0];
+    let goal = match row.goal {
+        Goal::Call => of(Column::Floor) + 1.5 * native,
+        Goal::Native(times) => times * native,
+    };
+    let rivals = measured.iter().filter(|(column, _)| column.is_rival());
+    let rival = rivals
+        .map(|(_, nanos)| *nanos)
+        .fold(f64::INFINITY, f64::min);
+    let verdicts = |most: f64| {
+        let ours = measured.iter().filter(|(column, _)| column.is_ours());
+        let verdicts = ours.map(|(_, nanos)| verdict(*nanos, most));
+        verdicts.collect::<Vec<_>>().join(", ")
+    };
+
+    print!("| {} |", row.name);
+    for (column, nanos) in measured {
+        match *column == native_column {
+            true => print!(" {} |", time(*nanos)),
+            false => print!(" {} ({:.2}×) |", time(*nanos), nanos / native),
+        }
+    }
+    println!(
+        " {} | {} | {} |",
+        time(goal),
+        verdicts(goal),
+        verdicts(rival)
+    );
+}
+
+fn verdict(nanos: f64, most: f64) -> String {
+    match nanos <= most {
+        true => "PASS".into(),
+        false => format!("miss by {:.0} %", (nanos / most - 1.0) * 100.0),
+    }
+}
+
+/// Three digits, and a unit.
+fn time(nanos: f64) -> String {
+    let (number, unit) = match nanos {
+        ..1e4 => return format!("{nanos:.0} ns"),
+        ..1e6 => (nanos / 1e3, "µs"),
+        _ => (nanos / 1e6, "ms"),
+    };
+    match number {
+        ..10.0 => format!("{number:.2} {unit}"),
+        ..100.0 => format!("{number:.1} {unit}"),
+        _ => format!("{number:.0} {unit}"),
+    }
+}
+
+impl Statistic {
+    fn of(self, mut all: Vec<Duration>) -> Duration {
+        all.sort();
+        all[((all.len() - 1) as f64 * self.quantile) as usize]
+    }
+}
