@@ -129,7 +129,7 @@ impl types::HostDescriptor for WasiFilesystemCtxView<'_> {
         let listed = self.table.get(&fd)?.read_directory();
         match listed.finish().await {
             Ok(entries) => Ok(Ok(self.table.push(entries)?)),
-            Err(code) => answer(Err(code)),
+            Err(code) => Ok(Err(code.into())),
         }
     }
 
@@ -205,7 +205,7 @@ impl types::HostDescriptor for WasiFilesystemCtxView<'_> {
         let opened = descriptor.open_at(path_flags.into(), &path, open_flags.into(), flags.into());
         match opened.finish().await {
             Ok(opened) => Ok(Ok(self.table.push(opened)?)),
-            Err(code) => answer(Err(code)),
+            Err(code) => Ok(Err(code.into())),
         }
     }
 
