@@ -4,8 +4,9 @@
 mod os_support;
 
 use os_support::*;
+use std::sync::Mutex;
 use std::sync::mpsc::channel;
-use wasi_http::{ErrorCode, Fields, Response, Scheme, memory};
+use wasi_http::{Client, ErrorCode, Fields, Method, RequestOptions, Response, Scheme, memory};
 use wasi_sockets::NetworkPolicy;
 
 const DENIED: Result<u16, ErrorCode> = Err(ErrorCode::HttpRequestDenied);
@@ -106,6 +107,58 @@ fn a_kept_connection_is_not_for_who_may_not_go_there() {
     assert_eq!(refusals.lock().unwrap().len(), 3);
     // Who waited for nothing had it closed; two requests each went over one.
     assert_eq!(peer.accepted(), 3);
+}
+
+#[test]
+fn of_a_name_s_addresses_only_those_that_are_permitted_are_dialled() {
+    // Whether it has `::1` as well or not, where nobody listens.
+    let peer = peer();
+    let rules = NetworkPolicy::new()
+        .deny("127.0.0.0/8".parse().unwrap())
+        .allow("localhost".parse().unwrap());
+    let (ctx, _) = policed(client(), rules);
+    let authority = format!("localhost:{}", peer.address.port());
+    assert!(fetch(&ctx, Some(Scheme::Http), &authority).is_err());
+    assert_eq!(peer.accepted(), 0);
+}
+
+#[test]
+fn a_connection_is_not_handed_to_who_waits_and_may_not_go_there() {
+    let (finish, finished) = channel();
+    let finished = Mutex::new(finished);
+    let peer = Peer::new(move |mut connection, _| {
+        connection.head();
+        connection.send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha");
+        finished.lock().unwrap().recv().unwrap();
+        connection.send("lf");
+        while connection.head().is_some() {
+            connection.send("HTTP/1.1 204 No Content\r\n\r\n");
+        }
+    });
+    let authority = format!("localhost:{}", peer.address.port());
+    let client = builder().max_connections(1).build().unwrap();
+    let (one, many) = (policy(&["localhost"]), policy(&["*"]));
+    let request = |policy: &NetworkPolicy| {
+        let mut request = request(Method::Get, &authority, "/", Parts::none());
+        let grant = policy.request("localhost", peer.address.port());
+        request.grant = Some(grant.unwrap());
+        request
+    };
+    let first = send(&client, request(&one)).unwrap();
+    let waits = client.send(request(&many), RequestOptions::default());
+    // Who comes later gives up first: by then the other waits.
+    let soon = RequestOptions {
+        connect_timeout: Some(50_000_000),
+        ..RequestOptions::default()
+    };
+    let gave_up = pollster::block_on(client.send(request(&one), soon)).err();
+    assert_eq!(gave_up, Some(ErrorCode::ConnectionLimitReached));
+    finish.send(()).unwrap();
+    let (content, _) = pollster::block_on(collect(first.body)).unwrap();
+    assert_eq!(content, "half");
+    let denied = pollster::block_on(waits).err();
+    assert_eq!(denied, Some(ErrorCode::HttpRequestDenied));
+    assert_eq!(peer.accepted(), 1);
 }
 
 #[test]

@@ -38,14 +38,14 @@ impl Connector {
         deadline: Instant,
         permit: Permit,
     ) -> Result<Sender, ErrorCode> {
-        let mut addresses = timeout_at(deadline, resolve(&origin.host, origin.port))
+        let found = timeout_at(deadline, resolve(&origin.host, origin.port))
             .await
             .map_err(|_| ErrorCode::DnsTimeout)??;
-        if let Some(grant) = grant {
-            grant
-                .retain(&mut addresses)
-                .map_err(|_| ErrorCode::HttpRequestDenied)?;
-        }
+        let addresses = match grant {
+            Some(grant) => grant.permitted(found),
+            None => Ok(found),
+        };
+        let addresses = addresses.map_err(|_| ErrorCode::HttpRequestDenied)?;
         timeout_at(deadline, self.open(origin, addresses, permit))
             .await
             .map_err(|_| ErrorCode::ConnectionTimeout)?

@@ -58,27 +58,26 @@ impl HttpGrant {
         self.judge(address).is_ok()
     }
 
-    /// Leaves in `addresses` what the request may go to.
+    /// Those of `addresses` that the request may go to.
     ///
     /// # Errors
     /// [`ErrorCode::AccessDenied`]: there were some, and none is left. It was reported.
-    pub fn retain(&self, addresses: &mut Vec<SocketAddr>) -> Result<(), ErrorCode> {
-        let first = addresses
-            .first()
-            .map(|first| (first.ip(), self.judge(first.ip())));
+    pub fn permitted(&self, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ErrorCode> {
+        let first = addresses.first().map(SocketAddr::ip);
         addresses.retain(|address| self.permits(address.ip()));
-        match first {
-            Some((address, Err(reason))) if addresses.is_empty() => {
-                Err(self.policy.refuse(Refusal {
-                    action: Action::Request,
-                    host: self.name().map(String::from),
-                    address: Some(address.to_canonical()),
-                    port: Some(self.port),
-                    reason,
-                }))
-            }
-            _ => Ok(()),
+        if addresses.is_empty()
+            && let Some(first) = first
+            && let Err(reason) = self.judge(first)
+        {
+            return Err(self.policy.refuse(Refusal {
+                action: Action::Request,
+                host: self.name().map(String::from),
+                address: Some(first.to_canonical()),
+                port: Some(self.port),
+                reason,
+            }));
         }
+        Ok(addresses)
     }
 
     fn name(&self) -> Option<&str> {

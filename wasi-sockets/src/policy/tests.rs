@@ -371,21 +371,20 @@ fn a_request_without_a_permitted_address_is_reported_once() {
         log.lock().push(refusal.to_string());
     });
     let grant = policy.request("a.test", 80).unwrap();
-    let retain = |addresses: &[&str]| {
+    let permitted = |addresses: &[&str]| {
         let addresses = addresses.iter().map(|address| address.parse().unwrap());
-        let mut addresses = addresses.collect();
-        grant.retain(&mut addresses).map(|()| addresses.len())
+        let permitted = grant.permitted(addresses.collect())?;
+        Ok(permitted
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>())
     };
-    assert_eq!(
-        retain(&["10.0.0.1:80", "203.0.113.7:80", "[::1]:80"]),
-        Ok(1)
-    );
-    assert_eq!(retain(&[]), Ok(0));
+    let mixed = permitted(&["10.0.0.1:80", "203.0.113.7:80", "[::1]:80"]);
+    assert_eq!(mixed.unwrap(), ["203.0.113.7:80"]);
+    assert_eq!(permitted(&[]), Ok(Vec::new()));
     assert!(told.lock().is_empty());
-    assert_eq!(
-        retain(&["10.0.0.1:80", "[::1]:80"]),
-        Err(ErrorCode::AccessDenied)
-    );
+    let refused = permitted(&["10.0.0.1:80", "[::1]:80"]);
+    assert_eq!(refused, Err(ErrorCode::AccessDenied));
     let expected = "request to a.test:80 (10.0.0.1) refused: the rule `*.test:80` does not cover \
                     this kind of address; a rule for the address would";
     assert_eq!(*told.lock(), [expected]);
