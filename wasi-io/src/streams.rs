@@ -163,6 +163,9 @@ impl DynOutputStream {
     /// As [`DynOutputStream::write`].
     pub fn write_zeroes(&mut self, len: u64) -> Result<Result<(), StreamError>, Trap> {
         let mut left = self.take_permit(len)?;
+        if let Err(closed) = self.open() {
+            return Ok(Err(closed));
+        }
         while left > 0 {
             let n = left.min(BLOCKING_WRITE_MAX);
             if let Err(error) = self.put(&[0; BLOCKING_WRITE_MAX][..n]) {
@@ -201,6 +204,8 @@ impl DynOutputStream {
         cx: &mut Context<'_>,
         bytes: &mut &[u8],
     ) -> Poll<Result<(), StreamError>> {
+        // Nothing to write is refused as well where something would be.
+        self.open()?;
         while !bytes.is_empty() {
             let n = ready!(self.poll_permit(cx))?.min(bytes.len());
             let (now, later) = bytes.split_at(n);

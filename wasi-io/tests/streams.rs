@@ -103,6 +103,13 @@ fn after_a_failure_a_stream_is_closed() {
         assert!(cause.downcast_ref::<Broken>().is_some());
         assert!(matches!(output.check_write(), Err(StreamError::Closed)));
         assert!(matches!(output.write(b"a"), Ok(Err(StreamError::Closed))));
+        for len in [0, 1] {
+            let zeroes = output.write_zeroes(len);
+            assert!(matches!(zeroes, Ok(Err(StreamError::Closed))), "{len}");
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        let nothing = output.poll_write_all(&mut cx, &mut &b""[..]);
+        assert!(matches!(nothing, Poll::Ready(Err(StreamError::Closed))));
         assert!(matches!(output.flush(), Err(StreamError::Closed)));
         assert!(ready(&mut output), "a closed stream is ready");
     }
