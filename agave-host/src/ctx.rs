@@ -83,7 +83,7 @@ impl CtxBuilder {
         self
     }
 
-    /// Sockets and names on `network`: wrap it to grant less than all of it.
+    /// Sockets and names on `network`, all of it; [`CtxBuilder::network_policy`] grants less.
     pub fn network(self, network: Arc<dyn Network>) -> Self {
         let sockets = WasiSocketsCtx::new().network(network);
         self.sockets(sockets.allow_name_lookup(true))

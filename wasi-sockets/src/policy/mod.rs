@@ -31,43 +31,7 @@ const LIFETIME: Duration = 60_000_000_000;
 /// What no rule is about is refused, so a policy without rules refuses everything. Cloning it
 /// gives the same policy; any number of guests share one.
 ///
-/// ```
-/// use std::net::IpAddr;
-/// use std::sync::Arc;
-/// use wasi_clocks::manual::ManualClock;
-/// use wasi_sockets::{
-///     DynTcpSocket, ErrorCode, IpAddressFamily, LoopbackNet, NetworkPolicy, ResolveAddressStream,
-///     WasiSocketsCtx,
-/// };
-///
-/// let policy = NetworkPolicy::new()
-///     .deny("admin.example.com".parse()?)
-///     .allow("*.example.com:443".parse()?)
-///     .report(|refusal| println!("{refusal}"));
-///
-/// // One guest's network, over one in memory; `os::OsNetwork` would be this machine's.
-/// let address: IpAddr = "203.0.113.7".parse().unwrap();
-/// let inner = LoopbackNet::new()
-///     .with_address(address)
-///     .with_name("api.example.com", [address]);
-/// let network = policy.network(Arc::new(inner), Arc::new(ManualClock::default()));
-/// let ctx = WasiSocketsCtx::new().network(network).allow_name_lookup(true);
-/// let connect = |port| {
-///     let mut socket = DynTcpSocket::new(&ctx, IpAddressFamily::Ipv4)?;
-///     socket.start_connect(&ctx.instance_network(), (address, port).into())?;
-///     socket.finish_connect().map(drop)
-/// };
-///
-/// // The address alone is granted to nobody, nor is the other name.
-/// assert_eq!(connect(443), Err(ErrorCode::AccessDenied));
-/// let resolve = |name| ResolveAddressStream::new(&ctx, &ctx.instance_network(), name);
-/// assert_eq!(resolve("admin.example.com").err(), Some(ErrorCode::AccessDenied));
-/// // Once it is the answer for a name that is granted, it is too: nobody listens there.
-/// assert_eq!(resolve("api.example.com")?.resolve_next_address(), Ok(Some(address)));
-/// assert_eq!(connect(443), Err(ErrorCode::ConnectionRefused));
-/// assert_eq!(connect(80), Err(ErrorCode::AccessDenied));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// The [crate's documentation](crate) has an example, [`Rule`] what can be said.
 ///
 /// # Names
 ///
