@@ -16,7 +16,10 @@ pub mod memory;
 #[cfg(feature = "std")]
 pub mod os;
 mod path;
+mod read_only;
 mod stream;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod vfs;
 
 pub use backend::{Directory, DirectoryEntries, File, Object, Result};
@@ -25,6 +28,7 @@ pub use descriptor::{Descriptor, filesystem_error_code};
 pub use hash::MetadataHashValue;
 #[cfg(feature = "p2")]
 pub use host::p2;
+pub use read_only::ReadOnly;
 pub use stream::DirectoryEntryStream;
 pub use vfs::Vfs;
 pub use wasi_error::filesystem::ErrorCode;

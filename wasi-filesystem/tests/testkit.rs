@@ -1,0 +1,38 @@
+//! The kit passes the backends that need no operating system, and names what is wrong.
+
+use std::sync::Arc;
+use wasi_clocks::manual::ManualClock;
+use wasi_filesystem::memory::MemFs;
+use wasi_filesystem::{ReadOnly, testkit, vfs};
+use wasi_io::testkit::{AtOnce, Report};
+
+fn mem_fs() -> Arc<MemFs> {
+    Arc::new(MemFs::new(Arc::new(ManualClock::default())))
+}
+
+/// A report in which all holds and nothing was skipped.
+#[track_caller]
+fn assert_whole(report: &Report) {
+    report.assert_ok();
+    let all = report.checks().iter().all(|check| check.result.is_ok());
+    assert!(all, "{report}");
+}
+
+#[test]
+fn the_filesystem_in_memory_keeps_every_guarantee_and_all_its_room() {
+    let fs = mem_fs();
+    let empty = fs.usage();
+    assert_whole(&testkit::run(&AtOnce, vfs::directory(fs.clone())));
+    assert_eq!(fs.usage(), empty);
+}
+
+#[test]
+fn a_read_only_directory_changes_nothing() {
+    let fs = mem_fs();
+    fs.create_dir_all("dir/below").unwrap();
+    fs.write_file("file", &[7; 10_000]).unwrap();
+    fs.symlink("dir", "link").unwrap();
+    let read_only = ReadOnly::new(vfs::directory(fs.clone()));
+    assert_whole(&testkit::run(&AtOnce, Arc::new(read_only)));
+    assert_eq!(fs.read_dir("").unwrap().len(), 3);
+}
