@@ -1,4 +1,5 @@
-//! Links every `add_to_linker`, and a service on top, into one program without std.
+//! Links every `add_to_linker`, the backends in memory, and a run and a service on top, into one
+//! program without std.
 
 #![no_std]
 #![no_main]
@@ -9,9 +10,14 @@ mod platform;
 use agave_host::{BoxFuture, Ctx, Executor, Host, Service};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use wasi_cli::WasiCliCtx;
+use wasi_cli::memory::{Input, Output};
 use wasi_clocks::manual::ManualClock;
+use wasi_filesystem::memory::MemFs;
+use wasi_filesystem::vfs;
 use wasi_random::WasiRandomCtx;
 use wasi_random::seeded::Seeded;
+use wasi_sockets::{LoopbackNet, NetworkPolicy};
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
@@ -24,6 +30,29 @@ impl Executor for Inline {
     }
 }
 
+/// Everything that there is in memory.
+fn grants() -> Ctx {
+    let clock = ManualClock::default();
+    let clocks = wasi_clocks::WasiClocksCtx::new(clock.clone(), clock.clone());
+    let files = Arc::new(MemFs::new(Arc::new(clock)));
+    let policy = NetworkPolicy::new().allow_all();
+    Ctx::with(clocks, WasiRandomCtx::new(Seeded::new([0; 32])))
+        .cli(
+            WasiCliCtx::new("program")
+                .stdin(Input::new(""))
+                .stdout(Output::new(1 << 10)),
+        )
+        .preopen(vfs::directory(files), "/")
+        .network_policy(
+            &policy,
+            Arc::new(LoopbackNet::new()),
+            Arc::new(wasi_http::memory::Service::new(|_, _| {
+                Err(wasi_http::ErrorCode::DestinationNotFound)
+            })),
+        )
+        .build()
+}
+
 /// `code` is a component compiled elsewhere: there is no compiler here.
 fn serve(code: &[u8]) -> wasmtime::Result<()> {
     let engine = Engine::new(&Config::new())?;
@@ -32,12 +61,9 @@ fn serve(code: &[u8]) -> wasmtime::Result<()> {
     // SAFETY: the program is linked, and never run.
     let component = unsafe { Component::deserialize(host.engine(), code)? };
     let program = host.link(&component)?;
-    let grants = |_| {
-        let clock = ManualClock::default();
-        let clocks = wasi_clocks::WasiClocksCtx::new(clock.clone(), clock);
-        Ctx::with(clocks, WasiRandomCtx::new(Seeded::new([0; 32]))).build()
-    };
-    let service = Service::new(program, grants, Arc::new(Inline))?;
+    let exit = platform::block_on(program.run(grants()))?;
+    core::hint::black_box(exit.code);
+    let service = Service::new(program, |_| grants(), Arc::new(Inline))?;
     let response = platform::block_on(service.handle(wasi_http::Request {
         method: wasi_http::Method::Get,
         scheme: None,
