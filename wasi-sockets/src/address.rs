@@ -11,26 +11,44 @@ pub(crate) fn family(address: &SocketAddr) -> IpAddressFamily {
     }
 }
 
-/// `start-bind`: a `local-address` is of the socket's family, unicast (or unspecified) and not
-/// IPv4-mapped.
-pub(crate) fn check_local(of: IpAddressFamily, local: &SocketAddr) -> Result<(), ErrorCode> {
-    let unicast = match local.ip() {
-        IpAddr::V4(ip) => !ip.is_multicast() && !ip.is_broadcast(),
-        IpAddr::V6(ip) => !ip.is_multicast() && ip.to_ipv4_mapped().is_none(),
+/// An address of a UDP socket is of its family and not IPv4-mapped: `udp.start-bind`.
+pub(crate) fn check_family(of: IpAddressFamily, address: &SocketAddr) -> Result<(), ErrorCode> {
+    let mapped = match address.ip() {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(ip) => ip.to_ipv4_mapped().is_some(),
     };
-    match unicast && family(local) == of {
+    match family(address) == of && !mapped {
         true => Ok(()),
         false => Err(ErrorCode::InvalidArgument),
     }
 }
 
-/// `start-connect`: a `remote-address` is that, and neither unspecified nor without a port.
-pub(crate) fn check_remote(of: IpAddressFamily, remote: &SocketAddr) -> Result<(), ErrorCode> {
-    check_local(of, remote)?;
-    match remote.ip().is_unspecified() || remote.port() == 0 {
+/// A peer of a UDP socket is that, and neither unspecified nor without a port: `udp.stream`
+/// and `send`.
+pub(crate) fn check_peer(of: IpAddressFamily, peer: &SocketAddr) -> Result<(), ErrorCode> {
+    check_family(of, peer)?;
+    match peer.ip().is_unspecified() || peer.port() == 0 {
         true => Err(ErrorCode::InvalidArgument),
         false => Ok(()),
     }
+}
+
+/// An address that a TCP socket is bound to is of its family and unicast (or unspecified), and
+/// not IPv4-mapped: `tcp.start-bind`.
+pub(crate) fn check_local(of: IpAddressFamily, local: &SocketAddr) -> Result<(), ErrorCode> {
+    check_family(of, local)?;
+    let broadcast = matches!(local.ip(), IpAddr::V4(ip) if ip.is_broadcast());
+    match local.ip().is_multicast() || broadcast {
+        true => Err(ErrorCode::InvalidArgument),
+        false => Ok(()),
+    }
+}
+
+/// A peer of a TCP socket is that, and neither unspecified nor without a port:
+/// `tcp.start-connect`.
+pub(crate) fn check_remote(of: IpAddressFamily, remote: &SocketAddr) -> Result<(), ErrorCode> {
+    check_local(of, remote)?;
+    check_peer(of, remote)
 }
 
 #[cfg(test)]
@@ -39,37 +57,39 @@ mod tests {
     use IpAddressFamily::{Ipv4, Ipv6};
 
     #[test]
-    fn addresses_are_checked_as_start_bind_and_start_connect_say() {
-        // family, address, can be bound, can be connected to
-        for (of, address, local, remote) in [
-            (Ipv4, "127.0.0.1:80", true, true),
-            (Ipv4, "192.0.2.1:65535", true, true),
-            (Ipv4, "127.0.0.1:0", true, false),
-            (Ipv4, "0.0.0.0:0", true, false),
-            (Ipv4, "0.0.0.0:80", true, false),
-            (Ipv4, "255.255.255.255:80", false, false),
-            (Ipv4, "224.0.0.1:80", false, false),
-            (Ipv4, "239.255.255.255:80", false, false),
-            (Ipv4, "[::1]:80", false, false),
-            (Ipv6, "[::1]:80", true, true),
-            (Ipv6, "[2001:db8::1]:80", true, true),
-            (Ipv6, "[::1]:0", true, false),
-            (Ipv6, "[::]:80", true, false),
-            (Ipv6, "[ff02::1]:80", false, false),
-            (Ipv6, "[::ffff:127.0.0.1]:80", false, false),
-            (Ipv6, "[::ffff:0.0.0.0]:0", false, false),
-            (Ipv6, "127.0.0.1:80", false, false),
+    fn addresses_are_checked_as_the_wit_text_says() {
+        // family, address; can TCP bind and connect to it, and can UDP?
+        for (of, address, [bind, connect, udp_bind, udp_peer]) in [
+            (Ipv4, "127.0.0.1:80", [true, true, true, true]),
+            (Ipv4, "192.0.2.1:65535", [true, true, true, true]),
+            (Ipv4, "127.0.0.1:0", [true, false, true, false]),
+            (Ipv4, "0.0.0.0:0", [true, false, true, false]),
+            (Ipv4, "0.0.0.0:80", [true, false, true, false]),
+            (Ipv4, "255.255.255.255:80", [false, false, true, true]),
+            (Ipv4, "224.0.0.1:80", [false, false, true, true]),
+            (Ipv4, "239.255.255.255:80", [false, false, true, true]),
+            (Ipv4, "[::1]:80", [false, false, false, false]),
+            (Ipv6, "[::1]:80", [true, true, true, true]),
+            (Ipv6, "[2001:db8::1]:80", [true, true, true, true]),
+            (Ipv6, "[fe80::1%2]:80", [true, true, true, true]),
+            (Ipv6, "[::1]:0", [true, false, true, false]),
+            (Ipv6, "[::]:80", [true, false, true, false]),
+            (Ipv6, "[ff02::1]:80", [false, false, true, true]),
+            (Ipv6, "[::ffff:127.0.0.1]:80", [false, false, false, false]),
+            (Ipv6, "[::ffff:0.0.0.0]:0", [false, false, false, false]),
+            (Ipv6, "127.0.0.1:80", [false, false, false, false]),
         ] {
             let parsed = address.parse().unwrap();
+            let answers = [
+                check_local(of, &parsed),
+                check_remote(of, &parsed),
+                check_family(of, &parsed),
+                check_peer(of, &parsed),
+            ];
             assert_eq!(
-                check_local(of, &parsed).is_ok(),
-                local,
-                "bind {of:?} {address}"
-            );
-            assert_eq!(
-                check_remote(of, &parsed).is_ok(),
-                remote,
-                "connect {of:?} {address}"
+                answers.map(|answer| answer.is_ok()),
+                [bind, connect, udp_bind, udp_peer],
+                "{of:?} {address}"
             );
         }
     }

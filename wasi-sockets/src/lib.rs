@@ -9,6 +9,7 @@ mod address;
 mod backend;
 mod connection;
 mod ctx;
+mod datagrams;
 #[cfg(feature = "p2")]
 mod host;
 mod lookup;
@@ -16,7 +17,9 @@ mod loopback;
 #[cfg(feature = "std")]
 pub mod os;
 mod policy;
+mod settings;
 mod tcp;
+mod udp;
 
 pub use backend::{
     DATAGRAM_MAX, Denied, IpAddressFamily, Lookup, Network, Shutdown, Socket, SocketOption,
@@ -24,6 +27,9 @@ pub use backend::{
 };
 pub use connection::{Accepted, TcpInputStream, TcpOutputStream};
 pub use ctx::{DynNetwork, WasiSocketsCtx};
+pub use datagrams::{
+    IncomingDatagram, IncomingDatagramStream, OutgoingDatagram, OutgoingDatagramStream,
+};
 #[cfg(feature = "p2")]
 pub use host::p2;
 pub use lookup::ResolveAddressStream;
@@ -32,4 +38,5 @@ pub use policy::{
     Action, HttpGrant, NetworkPolicy, PolicedNetwork, Reason, Refusal, Rule, RuleError,
 };
 pub use tcp::DynTcpSocket;
+pub use udp::DynUdpSocket;
 pub use wasi_error::sockets::ErrorCode;

@@ -4,6 +4,7 @@
 use crate::address::{check_local, check_remote};
 use crate::connection::{Accepted, Connection};
 use crate::ctx::{Slot, Slots};
+use crate::settings::checked;
 use crate::{
     DynNetwork, ErrorCode, IpAddressFamily, Shutdown, Socket, SocketOption, TcpInputStream,
     TcpListener, TcpOutputStream, TcpSocket, TcpStream, WasiSocketsCtx,
@@ -346,13 +347,7 @@ impl DynTcpSocket {
     /// - [`ErrorCode::InvalidArgument`]: `value` is 0, except to disable keep-alive.
     /// - those of [`DynTcpSocket::option`].
     pub fn set_option(&mut self, option: SocketOption, value: u64) -> Result<(), ErrorCode> {
-        let value = match option {
-            SocketOption::KeepAliveEnabled => value.min(1),
-            _ if value == 0 => return Err(ErrorCode::InvalidArgument),
-            SocketOption::HopLimit => value.min(u8::MAX.into()),
-            SocketOption::KeepAliveCount => value.min(u32::MAX.into()),
-            _ => value,
-        };
+        let value = checked(option, value)?;
         self.socket()?.set_option(option, value)?;
         if let State::Fresh(fresh) = &mut self.state {
             fresh.options.insert(option, value);

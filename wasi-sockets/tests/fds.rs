@@ -5,8 +5,10 @@ mod common;
 
 use common::{Guest, accept, ready};
 use std::sync::Arc;
-use wasi_sockets::ErrorCode;
+use wasi_io::Pollable;
+use wasi_io::testkit::Task;
 use wasi_sockets::os::OsNetwork;
+use wasi_sockets::{ErrorCode, OutgoingDatagram};
 
 fn open() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
@@ -56,4 +58,25 @@ async fn round(guest: &Guest) {
     );
     assert_eq!(open(), count);
     drop((fresh, bound, server, connecting, refused));
+    // Datagrams: fresh; bound; with a peer that refuses, waited for by a task.
+    let datagrams = [(); 3].map(|()| guest.udp_socket());
+    let [_fresh, mut bound, mut connected] = datagrams;
+    bound.start_bind(&guest.net, guest.local).unwrap();
+    bound.finish_bind().unwrap();
+    connected.start_bind(&guest.net, guest.local).unwrap();
+    connected.finish_bind().unwrap();
+    let gone = bound.local_address().unwrap();
+    drop(bound);
+    let (mut incoming, mut outgoing) = connected.stream(Some(gone)).unwrap();
+    outgoing.check_send().unwrap();
+    let datagram = OutgoingDatagram {
+        data: vec![1],
+        remote_address: None,
+    };
+    assert_eq!(outgoing.send(&[datagram]).unwrap(), Ok(1));
+    ready(&mut incoming).await;
+    assert_eq!(incoming.receive(1), Err(ErrorCode::ConnectionRefused));
+    // Pending, with all that a wait keeps.
+    let task = Task::new();
+    assert!(task.poll(|cx| incoming.poll_ready(cx)).is_pending());
 }

@@ -9,7 +9,7 @@ use wasi_sockets::p2::bindings::wasi::sockets::network::{
 };
 use wasi_sockets::p2::bindings::wasi::sockets::tcp::{HostTcpSocket as _, ShutdownType};
 use wasi_sockets::p2::bindings::wasi::sockets::{
-    instance_network::Host as _, ip_name_lookup, tcp_create_socket, udp_create_socket,
+    instance_network::Host as _, ip_name_lookup, tcp_create_socket,
 };
 use wasi_sockets::p2::{WasiSocketsCtxView, WasiSocketsView, add_to_linker};
 use wasi_sockets::{LoopbackNet, WasiSocketsCtx};
@@ -145,12 +145,87 @@ fn a_name_is_looked_up() {
     assert!(matches!(refused, Err(ErrorCode::InvalidArgument)));
 }
 
-#[test]
-fn datagrams_are_not_supported() {
-    let mut guest = guest();
-    let mut view = guest.sockets();
-    for family in [IpAddressFamily::Ipv4, IpAddressFamily::Ipv6] {
-        let socket = udp_create_socket::Host::create_udp_socket(&mut view, family).unwrap();
-        assert!(matches!(socket, Err(ErrorCode::NotSupported)));
+/// Apart, because both kinds of sockets have methods of the same names.
+mod udp {
+    use super::{borrow, guest};
+    use std::net::SocketAddr;
+    use wasi_sockets::p2::WasiSocketsView as _;
+    use wasi_sockets::p2::bindings::wasi::sockets::instance_network::Host as _;
+    use wasi_sockets::p2::bindings::wasi::sockets::network::{
+        IpAddressFamily, IpSocketAddress, Ipv4SocketAddress,
+    };
+    use wasi_sockets::p2::bindings::wasi::sockets::udp::{
+        HostIncomingDatagramStream, HostOutgoingDatagramStream, HostUdpSocket, OutgoingDatagram,
+    };
+    use wasi_sockets::p2::bindings::wasi::sockets::udp_create_socket::Host as _;
+
+    #[test]
+    fn datagrams_from_create_to_drop_leave_nothing_in_the_table() {
+        let mut guest = guest();
+        let mut view = guest.sockets();
+        let net = view.instance_network().unwrap();
+        let any = IpSocketAddress::Ipv4(Ipv4SocketAddress {
+            port: 0,
+            address: (127, 0, 0, 1),
+        });
+        let [server, client] = [(); 2].map(|()| {
+            let family = IpAddressFamily::Ipv4;
+            let socket = view.create_udp_socket(family);
+            let socket = socket.unwrap().unwrap();
+            view.start_bind(borrow(&socket), borrow(&net), any)
+                .unwrap()
+                .unwrap();
+            let bound = view.finish_bind(borrow(&socket)).unwrap();
+            assert_eq!(bound, Ok(()));
+            socket
+        });
+        let server_address = view.local_address(borrow(&server)).unwrap().unwrap();
+        let (incoming, unused) = view.stream(borrow(&server), None).unwrap().unwrap();
+        let (unused_2, outgoing) = view
+            .stream(borrow(&client), Some(server_address))
+            .unwrap()
+            .unwrap();
+        let peer = view.remote_address(borrow(&client)).unwrap();
+        assert_eq!(SocketAddr::from(peer.unwrap()), server_address.into());
+
+        let datagram = |remote_address| OutgoingDatagram {
+            data: b"hello".to_vec(),
+            remote_address,
+        };
+        let unpermitted = view.send(borrow(&outgoing), vec![datagram(None)]);
+        assert!(unpermitted.is_err(), "a trap");
+        assert!(view.check_send(borrow(&outgoing)).unwrap().unwrap() >= 3);
+        let elsewhere = vec![
+            datagram(None),
+            datagram(Some(server_address)),
+            datagram(Some(any)),
+        ];
+        let sent = view.send(borrow(&outgoing), elsewhere).unwrap();
+        assert_eq!(sent, Ok(2));
+        let received = view.receive(borrow(&incoming), u64::MAX).unwrap().unwrap();
+        let client_address = view.local_address(borrow(&client)).unwrap().unwrap();
+        assert_eq!(received.len(), 2);
+        for datagram in received {
+            assert_eq!(datagram.data, b"hello");
+            let from = SocketAddr::from(datagram.remote_address);
+            assert_eq!(from, client_address.into());
+        }
+        for (set, read) in [(7, Ok(7)), (0, Ok(7))] {
+            let answer = view.set_unicast_hop_limit(borrow(&client), set).unwrap();
+            assert_eq!(answer.is_ok(), set > 0);
+            assert_eq!(view.unicast_hop_limit(borrow(&client)).unwrap(), read);
+        }
+
+        for stream in [incoming, unused_2] {
+            HostIncomingDatagramStream::drop(&mut view, stream).unwrap();
+        }
+        for stream in [outgoing, unused] {
+            HostOutgoingDatagramStream::drop(&mut view, stream).unwrap();
+        }
+        for socket in [server, client] {
+            HostUdpSocket::drop(&mut view, socket).unwrap();
+        }
+        view.table.delete(net).unwrap();
+        assert!(guest.table.is_empty());
     }
 }

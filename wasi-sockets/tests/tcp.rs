@@ -314,43 +314,13 @@ macro_rules! scenarios {
     (@ $network:expr, $local:expr, $run:expr, $($scenario:ident)*) => {$(
         #[test]
         fn $scenario() {
-            if super::has($local) {
+            if crate::common::has($local) {
                 $run(async {
                     super::$scenario(super::Guest::new($network, $local)).await
                 });
             }
         }
     )*};
-}
-
-/// A machine may be without IPv6.
-fn has(local: &str) -> bool {
-    let there = std::net::TcpListener::bind((local, 0)).is_ok();
-    assert!(there || local == "::1", "no IPv4 loopback");
-    there
-}
-
-mod run {
-    use std::future::Future;
-    use tokio::runtime::Builder;
-
-    pub(super) fn bare(scenario: impl Future<Output = ()>) {
-        pollster::block_on(scenario);
-    }
-
-    pub(super) fn one_thread(scenario: impl Future<Output = ()>) {
-        let runtime = Builder::new_current_thread().enable_all().build();
-        runtime.unwrap().block_on(scenario);
-    }
-
-    pub(super) fn task_of_threads(scenario: impl Future<Output = ()> + Send + 'static) {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(runtime.spawn(scenario)).unwrap();
-    }
 }
 
 fn memory() -> Arc<LoopbackNet> {
@@ -361,25 +331,40 @@ fn os() -> Arc<wasi_sockets::os::OsNetwork> {
     Arc::new(wasi_sockets::os::OsNetwork::current())
 }
 
-scenarios!(memory_ipv4, crate::memory(), "127.0.0.1", crate::run::bare);
-scenarios!(memory_ipv6, crate::memory(), "::1", crate::run::bare);
-scenarios!(os_ipv4_bare, crate::os(), "127.0.0.1", crate::run::bare);
-scenarios!(os_ipv6_bare, crate::os(), "::1", crate::run::bare);
+scenarios!(
+    memory_ipv4,
+    crate::memory(),
+    "127.0.0.1",
+    crate::common::run::bare
+);
+scenarios!(
+    memory_ipv6,
+    crate::memory(),
+    "::1",
+    crate::common::run::bare
+);
+scenarios!(
+    os_ipv4_bare,
+    crate::os(),
+    "127.0.0.1",
+    crate::common::run::bare
+);
+scenarios!(os_ipv6_bare, crate::os(), "::1", crate::common::run::bare);
 scenarios!(
     os_ipv4_tokio,
     crate::os(),
     "127.0.0.1",
-    crate::run::task_of_threads
+    crate::common::run::task_of_threads
 );
 scenarios!(
     os_ipv6_tokio,
     crate::os(),
     "::1",
-    crate::run::task_of_threads
+    crate::common::run::task_of_threads
 );
 scenarios!(
     os_ipv4_one_thread,
     crate::os(),
     "127.0.0.1",
-    crate::run::one_thread
+    crate::common::run::one_thread
 );

@@ -1,21 +1,21 @@
 //! A network in memory.
 
+mod datagram;
+mod ports;
 mod stream;
+mod tcp;
 
-use crate::address::family;
-use crate::{
-    ErrorCode, IpAddressFamily, Lookup, Network, Socket, SocketOption, TcpListener, TcpSocket,
-    TcpStream,
-};
+use crate::{ErrorCode, IpAddressFamily, Lookup, Network, SocketOption, TcpSocket, UdpSocket};
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::IpAddr;
 use core::task::{Context, Poll};
-use stream::{LoopbackStream, connect};
-use wasi_io::WakerSet;
+use datagram::{Inbox, LoopbackUdpSocket};
+use ports::{Port, Ports};
+use tcp::{Listener, LoopbackTcpSocket};
 use wasi_io::sync::Mutex;
 
 /// A network in memory, without an operating system: what binds to an address of it can be
@@ -23,7 +23,8 @@ use wasi_io::sync::Mutex;
 ///
 /// Its addresses are 127.0.0.0/8, `::1` and those of [`LoopbackNet::with_address`]; its names
 /// are those of [`LoopbackNet::with_name`]. Settings are kept and mean nothing, except that
-/// [`SocketOption::SendBufferSize`] bounds the bytes under way.
+/// [`SocketOption::SendBufferSize`] bounds the bytes under way of a connection, and
+/// [`SocketOption::ReceiveBufferSize`] the datagrams that wait for a UDP socket: more are lost.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -56,13 +57,9 @@ pub struct LoopbackNet(Arc<Net>);
 struct Net {
     addresses: Vec<IpAddr>,
     names: BTreeMap<String, Vec<IpAddr>>,
-    ports: Ports,
+    tcp: Ports<Listener>,
+    udp: Ports<Inbox>,
 }
-
-type Ports = Arc<Mutex<BTreeMap<SocketAddr, Weak<Listener>>>>;
-
-/// What `bind` to port 0 chooses from, in order.
-const EPHEMERAL: core::ops::RangeInclusive<u16> = 49152..=65535;
 
 impl LoopbackNet {
     /// Without names.
@@ -70,7 +67,8 @@ impl LoopbackNet {
         Self(Arc::new(Net {
             addresses: Vec::new(),
             names: BTreeMap::new(),
-            ports: Ports::default(),
+            tcp: Ports::default(),
+            udp: Ports::default(),
         }))
     }
 
@@ -93,7 +91,8 @@ impl LoopbackNet {
         let mut net = Arc::try_unwrap(self.0).unwrap_or_else(|shared| Net {
             addresses: shared.addresses.clone(),
             names: shared.names.clone(),
-            ports: Ports::default(),
+            tcp: Ports::default(),
+            udp: Ports::default(),
         });
         change(&mut net);
         Self(Arc::new(net))
@@ -107,14 +106,12 @@ impl Default for LoopbackNet {
 }
 
 impl Network for LoopbackNet {
-    fn tcp_socket(&self, family: IpAddressFamily) -> Result<Box<dyn TcpSocket>, ErrorCode> {
-        Ok(Box::new(LoopbackSocket {
-            net: self.0.clone(),
-            family,
-            port: None,
-            options: Options::new(),
-            waits_for: None,
-        }))
+    fn tcp_socket(&self, _: IpAddressFamily) -> Result<Box<dyn TcpSocket>, ErrorCode> {
+        Ok(Box::new(LoopbackTcpSocket::new(self.0.clone())))
+    }
+
+    fn udp_socket(&self, family: IpAddressFamily) -> Result<Box<dyn UdpSocket>, ErrorCode> {
+        Ok(Box::new(LoopbackUdpSocket::new(self.0.clone(), family)))
     }
 
     fn lookup(&self, name: &str) -> Result<Box<dyn Lookup>, ErrorCode> {
@@ -134,43 +131,6 @@ impl Lookup for Found {
 impl Net {
     fn has(&self, ip: IpAddr) -> bool {
         ip.is_loopback() || self.addresses.contains(&ip)
-    }
-}
-
-/// An address that is taken, until this is dropped.
-struct Port {
-    address: SocketAddr,
-    ports: Ports,
-}
-
-impl Port {
-    fn bind(ports: &Ports, local: SocketAddr) -> Result<Self, ErrorCode> {
-        let mut taken = ports.lock();
-        let in_the_way = |other: &SocketAddr| {
-            family(other) == family(&local)
-                && (other.ip() == local.ip()
-                    || other.ip().is_unspecified()
-                    || local.ip().is_unspecified())
-        };
-        let others = taken.keys().filter(|other| in_the_way(other));
-        let used: BTreeSet<u16> = others.map(SocketAddr::port).collect();
-        let port = match local.port() {
-            0 => EPHEMERAL.into_iter().find(|port| !used.contains(port)),
-            port => Some(port).filter(|port| !used.contains(port)),
-        };
-        let address = SocketAddr::new(local.ip(), port.ok_or(ErrorCode::AddressInUse)?);
-        taken.insert(address, Weak::new());
-        drop(taken);
-        Ok(Self {
-            address,
-            ports: ports.clone(),
-        })
-    }
-}
-
-impl Drop for Port {
-    fn drop(&mut self) {
-        self.ports.lock().remove(&self.address);
     }
 }
 
@@ -209,181 +169,5 @@ impl Options {
 impl Clone for Options {
     fn clone(&self) -> Self {
         Self(Mutex::new(self.0.lock().clone()))
-    }
-}
-
-struct LoopbackSocket {
-    net: Arc<Net>,
-    family: IpAddressFamily,
-    port: Option<Port>,
-    options: Options,
-    /// A connect that found the listener's backlog full.
-    waits_for: Option<Weak<Listener>>,
-}
-
-impl Socket for LoopbackSocket {
-    fn local_address(&self) -> Result<SocketAddr, ErrorCode> {
-        let port = self.port.as_ref().ok_or(ErrorCode::InvalidState)?;
-        Ok(port.address)
-    }
-
-    fn option(&self, option: SocketOption) -> Result<u64, ErrorCode> {
-        self.options.get(option)
-    }
-
-    fn set_option(&self, option: SocketOption, value: u64) -> Result<(), ErrorCode> {
-        self.options.set(option, value);
-        Ok(())
-    }
-}
-
-impl LoopbackSocket {
-    fn bind(&mut self, local: SocketAddr) -> Result<(), ErrorCode> {
-        if !self.net.has(local.ip()) && !local.ip().is_unspecified() {
-            return Err(ErrorCode::AddressNotBindable);
-        }
-        self.port = Some(Port::bind(&self.net.ports, local)?);
-        Ok(())
-    }
-
-    fn listen(&mut self, backlog: u32) -> Result<Arc<dyn TcpListener>, ErrorCode> {
-        let port = self.port.take().ok_or(ErrorCode::InvalidState)?;
-        let (address, ports) = (port.address, port.ports.clone());
-        let listener = Arc::new(Listener {
-            port,
-            options: self.options.clone(),
-            queue: Mutex::new(Queue {
-                waiting: VecDeque::new(),
-                backlog: backlog as usize,
-            }),
-            changed: WakerSet::new(),
-        });
-        ports.lock().insert(address, Arc::downgrade(&listener));
-        Ok(listener)
-    }
-
-    /// The listener at `remote`.
-    fn find(&self, remote: SocketAddr) -> Result<Arc<Listener>, ErrorCode> {
-        if !self.net.has(remote.ip()) {
-            return Err(ErrorCode::RemoteUnreachable);
-        }
-        let any = match self.family {
-            IpAddressFamily::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            IpAddressFamily::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let ports = self.net.ports.lock();
-        [remote.ip(), any]
-            .into_iter()
-            .filter_map(|ip| ports.get(&SocketAddr::new(ip, remote.port())))
-            .find_map(Weak::upgrade)
-            .ok_or(ErrorCode::ConnectionRefused)
-    }
-}
-
-impl TcpSocket for LoopbackSocket {
-    fn poll_bind(&mut self, _: &mut Context<'_>, local: SocketAddr) -> Poll<Result<(), ErrorCode>> {
-        Poll::Ready(self.bind(local))
-    }
-
-    fn poll_listen(
-        &mut self,
-        _: &mut Context<'_>,
-        backlog: u32,
-    ) -> Poll<Result<Arc<dyn TcpListener>, ErrorCode>> {
-        Poll::Ready(self.listen(backlog))
-    }
-
-    fn poll_connect(
-        &mut self,
-        cx: &mut Context<'_>,
-        remote: SocketAddr,
-    ) -> Poll<Result<Arc<dyn TcpStream>, ErrorCode>> {
-        let listener = match &self.waits_for {
-            None => self.find(remote)?,
-            Some(listener) => listener.upgrade().ok_or(ErrorCode::ConnectionRefused)?,
-        };
-        if self.port.is_none() {
-            let from = SocketAddr::new(remote.ip(), 0);
-            self.port = Some(Port::bind(&self.net.ports, from)?);
-        }
-        let mut queue = listener.queue.lock();
-        if queue.waiting.len() >= queue.backlog {
-            // Under the lock, so that no accept comes between.
-            listener.changed.register(cx.waker());
-            drop(queue);
-            self.waits_for = Some(Arc::downgrade(&listener));
-            return Poll::Pending;
-        }
-        let Some(port) = self.port.take() else {
-            return Poll::Ready(Err(ErrorCode::InvalidState));
-        };
-        let (here, there) = connect(port, remote, self.options.clone(), listener.options.clone());
-        queue.waiting.push_back(there);
-        drop(queue);
-        listener.changed.wake_all();
-        Poll::Ready(Ok(Arc::new(here)))
-    }
-}
-
-struct Listener {
-    port: Port,
-    options: Options,
-    queue: Mutex<Queue>,
-    changed: WakerSet,
-}
-
-struct Queue {
-    waiting: VecDeque<LoopbackStream>,
-    backlog: usize,
-}
-
-impl Socket for Listener {
-    fn local_address(&self) -> Result<SocketAddr, ErrorCode> {
-        Ok(self.port.address)
-    }
-
-    fn option(&self, option: SocketOption) -> Result<u64, ErrorCode> {
-        self.options.get(option)
-    }
-
-    fn set_option(&self, option: SocketOption, value: u64) -> Result<(), ErrorCode> {
-        self.options.set(option, value);
-        Ok(())
-    }
-}
-
-impl TcpListener for Listener {
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Arc<dyn TcpStream>, ErrorCode>> {
-        let next = {
-            let mut queue = self.queue.lock();
-            let next = queue.waiting.pop_front();
-            if next.is_none() {
-                // Under the lock, so that no connection comes between.
-                self.changed.register(cx.waker());
-            }
-            next
-        };
-        match next {
-            Some(stream) => {
-                self.changed.wake_all();
-                Poll::Ready(Ok(Arc::new(stream)))
-            }
-            None => Poll::Pending,
-        }
-    }
-
-    fn set_backlog(&self, backlog: u32) -> Result<(), ErrorCode> {
-        self.queue.lock().backlog = backlog as usize;
-        self.changed.wake_all();
-        Ok(())
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        for stream in self.queue.lock().waiting.drain(..) {
-            stream.reset();
-        }
-        self.changed.wake_all();
     }
 }

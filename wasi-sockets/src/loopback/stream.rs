@@ -1,3 +1,4 @@
+use super::tcp::Listener;
 use super::{Options, Port};
 use crate::{ErrorCode, Shutdown, Socket, SocketOption, TcpStream};
 use alloc::collections::VecDeque;
@@ -16,7 +17,7 @@ pub(super) struct LoopbackStream {
     remote: SocketAddr,
     options: Options,
     /// The end that connected keeps the address that it bound.
-    _port: Option<Port>,
+    _port: Option<Port<Listener>>,
 }
 
 /// One direction of a connection.
@@ -41,7 +42,7 @@ struct State {
 /// A connection from the socket bound to `port` to a listener at `remote`: this end, then
 /// that of the listener.
 pub(super) fn connect(
-    port: Port,
+    port: Port<Listener>,
     remote: SocketAddr,
     options: Options,
     listener_options: Options,

@@ -5,8 +5,9 @@ mod resolve;
 mod socket;
 mod stream;
 mod tcp;
+mod udp;
 
-use crate::{ErrorCode, IpAddressFamily, Lookup, Network, TcpSocket};
+use crate::{ErrorCode, IpAddressFamily, Lookup, Network, TcpSocket, UdpSocket};
 use alloc::boxed::Box;
 use wasi_io::os::Runtime;
 
@@ -37,6 +38,10 @@ impl OsNetwork {
 impl Network for OsNetwork {
     fn tcp_socket(&self, family: IpAddressFamily) -> Result<Box<dyn TcpSocket>, ErrorCode> {
         Ok(Box::new(tcp::OsTcpSocket::new(&self.runtime, family)?))
+    }
+
+    fn udp_socket(&self, family: IpAddressFamily) -> Result<Box<dyn UdpSocket>, ErrorCode> {
+        Ok(Box::new(udp::OsUdpSocket::new(&self.runtime, family)?))
     }
 
     fn lookup(&self, name: &str) -> Result<Box<dyn Lookup>, ErrorCode> {

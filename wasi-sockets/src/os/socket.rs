@@ -3,7 +3,7 @@
 use crate::{ErrorCode, IpAddressFamily, SocketOption};
 use core::net::SocketAddr;
 use core::time::Duration;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 /// The longest keep-alive time that Linux takes, in seconds.
 const KEEP_ALIVE_TIME_MAX: u64 = 32767;
@@ -11,6 +11,24 @@ const KEEP_ALIVE_TIME_MAX: u64 = 32767;
 const KEEP_ALIVE_COUNT_MAX: u64 = 127;
 /// Linux reserves twice of what it is asked for and says so when it is read back.
 const BUFFER_FACTOR: u64 = if cfg!(target_os = "linux") { 2 } else { 1 };
+
+/// A new socket, which never blocks; of IPv6 without IPv4-mapped addresses.
+pub(super) fn new(
+    family: IpAddressFamily,
+    r#type: Type,
+    protocol: Protocol,
+) -> Result<Socket, ErrorCode> {
+    let domain = match family {
+        IpAddressFamily::Ipv4 => Domain::IPV4,
+        IpAddressFamily::Ipv6 => Domain::IPV6,
+    };
+    let socket = Socket::new(domain, r#type, Some(protocol))?;
+    if family == IpAddressFamily::Ipv6 {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
 
 pub(super) fn local_address(socket: SockRef<'_>) -> Result<SocketAddr, ErrorCode> {
     let address = socket.local_addr()?.as_socket();

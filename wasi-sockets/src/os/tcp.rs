@@ -4,7 +4,7 @@ use crate::{ErrorCode, IpAddressFamily, Socket, SocketOption, TcpListener, TcpSo
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::task::{Context, Poll, ready};
-use socket2::{Domain, Protocol, SockRef, Type};
+use socket2::{Protocol, SockRef, Type};
 use std::io;
 use wasi_io::SharedWaker;
 use wasi_io::os::Runtime;
@@ -25,15 +25,7 @@ enum Stage {
 
 impl OsTcpSocket {
     pub(super) fn new(runtime: &Runtime, family: IpAddressFamily) -> Result<Self, ErrorCode> {
-        let domain = match family {
-            IpAddressFamily::Ipv4 => Domain::IPV4,
-            IpAddressFamily::Ipv6 => Domain::IPV6,
-        };
-        let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-        if family == IpAddressFamily::Ipv6 {
-            socket.set_only_v6(true)?;
-        }
-        socket.set_nonblocking(true)?;
+        let socket = socket::new(family, Type::STREAM, Protocol::TCP)?;
         Ok(Self {
             runtime: runtime.clone(),
             family,

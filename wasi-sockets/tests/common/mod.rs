@@ -7,7 +7,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use wasi_io::{DynInputStream, DynOutputStream, Pollable, StreamError};
-use wasi_sockets::{DynNetwork, DynTcpSocket, ErrorCode, IpAddressFamily, Network, WasiSocketsCtx};
+use wasi_sockets::{
+    DynNetwork, DynTcpSocket, DynUdpSocket, ErrorCode, IpAddressFamily, Network, WasiSocketsCtx,
+};
 
 /// A connection as a guest has it.
 pub struct Connection {
@@ -39,12 +41,19 @@ impl Guest {
         }
     }
 
-    pub fn socket(&self) -> DynTcpSocket {
-        let family = match self.local {
+    pub fn family(&self) -> IpAddressFamily {
+        match self.local {
             SocketAddr::V4(_) => IpAddressFamily::Ipv4,
             SocketAddr::V6(_) => IpAddressFamily::Ipv6,
-        };
-        DynTcpSocket::new(&self.ctx, family).unwrap()
+        }
+    }
+
+    pub fn socket(&self) -> DynTcpSocket {
+        DynTcpSocket::new(&self.ctx, self.family()).unwrap()
+    }
+
+    pub fn udp_socket(&self) -> DynUdpSocket {
+        DynUdpSocket::new(&self.ctx, self.family()).unwrap()
     }
 
     pub async fn bind(&self, socket: &mut DynTcpSocket, to: SocketAddr) -> Result<(), ErrorCode> {
@@ -156,4 +165,34 @@ pub async fn join<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) 
         }
     })
     .await
+}
+
+/// A machine may be without IPv6.
+pub fn has(local: &str) -> bool {
+    let there = std::net::TcpListener::bind((local, 0)).is_ok();
+    assert!(there || local == "::1", "no IPv4 loopback");
+    there
+}
+
+pub mod run {
+    use std::future::Future;
+    use tokio::runtime::Builder;
+
+    pub fn bare(scenario: impl Future<Output = ()>) {
+        pollster::block_on(scenario);
+    }
+
+    pub fn one_thread(scenario: impl Future<Output = ()>) {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(scenario);
+    }
+
+    pub fn task_of_threads(scenario: impl Future<Output = ()> + Send + 'static) {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(runtime.spawn(scenario)).unwrap();
+    }
 }
