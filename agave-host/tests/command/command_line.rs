@@ -1,55 +1,8 @@
 //! What the command takes, and what it says to what it can't.
 
-use crate::support::server::{Output, Server, guest, run};
-use std::fs;
+use crate::support::folder::{Folder, text};
+use crate::support::server::{Server, assert_one_line, guest, run};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-
-/// A folder that goes when this does.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("agave-{name}-{}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, content).unwrap();
-        text(&path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn text(path: &Path) -> String {
-    path.to_str().expect("a path in Unicode").into()
-}
-
-/// One line on standard error that has all of `told` in it, and nothing else anywhere.
-#[track_caller]
-fn assert_one_line(arguments: &[&str], code: i32, told: &[&str]) {
-    let Output {
-        code: got,
-        stdout,
-        stderr,
-    } = run(arguments);
-    assert_eq!(got, Some(code), "{arguments:?}: {stderr}");
-    assert_eq!(stdout, "", "{arguments:?}");
-    assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
-    for told in told {
-        assert!(
-            stderr.contains(told),
-            "{arguments:?}: no {told:?} in {stderr}"
-        );
-    }
-}
 
 #[test]
 fn what_cannot_be_served_is_one_line_that_says_why_and_code_1() {

@@ -1,13 +1,14 @@
 //! The flags that `run` and `serve` have in common: what a guest is granted, and its limits.
 
 use super::Failure;
-use super::directories::{Dir, Fs};
+use super::directories::{Dir, Fs, Preopen};
 use super::network::NetworkFlags;
 use super::options::{Wasi, Wasm, duration, environment, size};
 use agave_host::{Ctx, CtxBuilder};
 use std::sync::Arc;
 use std::time::Duration;
 use wasi_cli::WasiCliCtx;
+use wasi_filesystem::os::Mode;
 use wasi_http::Client;
 use wasi_sockets::{NetworkPolicy, Refusal};
 
@@ -31,7 +32,8 @@ pub(super) struct GrantFlags {
     dir: Vec<Dir>,
 
     /// Where the files of `--dir` live: in the host's directories, or in memory, where they are
-    /// copied to at the start and gone at the end; without any `--dir`, an empty `/` in memory
+    /// copied to at the start and gone at the end (up to 256 MiB, shared by all guests of a
+    /// server); without any `--dir`, an empty `/` in memory
     #[arg(long, value_name = "WHERE", default_value = "host")]
     fs: Fs,
 
@@ -53,6 +55,7 @@ pub(super) struct GrantFlags {
 pub(super) struct Grants {
     environment: Vec<(String, String)>,
     network: Reach,
+    preopens: Vec<Preopen>,
     pub(super) max_memory: Option<usize>,
     pub(super) timeout: Option<Duration>,
 }
@@ -72,11 +75,13 @@ enum Reach {
 }
 
 impl GrantFlags {
-    /// What they say.
+    /// What they say; `files` is how those of the host are read and written.
     ///
     /// # Errors
     /// [`Failure::Usage`]: something that is not known, or has a wrong value.
-    pub(super) fn grants(&self) -> Result<Grants, Failure> {
+    ///
+    /// [`Failure::Failed`]: a directory that can't be given.
+    pub(super) fn grants(&self, files: Mode) -> Result<Grants, Failure> {
         let wasi = Wasi::parse(&self.wasi).map_err(Failure::Usage)?;
         let wasm = Wasm::parse(&self.wasm).map_err(Failure::Usage)?;
         let network = match (self.network.policy(), wasi.inherit_network) {
@@ -88,6 +93,7 @@ impl GrantFlags {
         Ok(Grants {
             environment: environment(&self.env, wasi.inherit_env).map_err(Failure::Usage)?,
             network,
+            preopens: self.fs.preopens(&self.dir, files)?,
             max_memory: self.max_memory.or(wasm.max_memory_size),
             timeout: self.timeout.or(wasm.timeout),
         })
@@ -110,7 +116,10 @@ impl Grants {
         for (name, value) in &self.environment {
             cli = cli.env(name, value);
         }
-        let ctx = Ctx::builder().cli(cli);
+        let mut ctx = Ctx::builder().cli(cli);
+        for (directory, name) in &self.preopens {
+            ctx = ctx.preopen(directory.clone(), name);
+        }
         match &self.network {
             Reach::Nothing => ctx,
             Reach::All => {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use wasi_cli::os::{SystemStdin, SystemStdout};
 use wasi_cli::{Exit, WasiCliCtx};
+use wasi_filesystem::os::Mode;
 use wasi_http::os::OsClient;
 use wasi_http::{Client, Denied};
 use wasi_io::StreamError;
@@ -50,7 +51,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let grants = self.grants.grants()?;
+        let grants = self.grants.grants(Mode::Inline)?;
         let mut words = self.program.into_iter();
         let path = words.next().unwrap_or_default();
         let path = Path::new(&path);
@@ -197,14 +198,18 @@ fn failure(path: &Path, error: &RunError) -> Failure {
     }
 }
 
-/// The functions that were running, the innermost first, each on a new line. Their names are
-/// the guest's.
+/// The functions that were running, the innermost first, each on a new line that is set in:
+/// their names are the guest's, and must not pass for what agave says.
 fn frames(backtrace: &WasmBacktrace) -> String {
     let text = backtrace.to_string();
     let heading = 1;
     let mut lines = String::new();
     for line in text.lines().skip(heading).take(FRAMES) {
-        lines.push('\n');
+        lines.push_str(if line.starts_with(' ') {
+            "\n"
+        } else {
+            "\n    "
+        });
         let end = line.floor_char_boundary(FRAME);
         lines.push_str(&on_one_line(&line[..end]));
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wasi_cli::{LineOutput, WasiCliCtx};
+use wasi_filesystem::os::Mode;
 use wasi_http::os::OsClient;
 use wasi_io::os::Runtime;
 use wasi_sockets::os::OsNetwork;
@@ -53,7 +54,9 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let grants = self.grants.grants()?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let files = Mode::Offload(Runtime::from(runtime.handle().clone()));
+        let grants = self.grants.grants(files)?;
         let timeout = grants.timeout.unwrap_or(TIMEOUT);
         let nanoseconds = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         let mut limits = Limits::new().timeout(Some(nanoseconds));
@@ -85,7 +88,6 @@ impl Serve {
         .reuse(self.max_instance_reuse_count)
         .report(log_failure);
 
-        let runtime = Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let interrupt = signal(SignalKind::interrupt())?;
             let terminate = signal(SignalKind::terminate())?;

@@ -1,8 +1,10 @@
 //! What the tests drive the command with: the command itself, an HTTP client that sees what is
 //! on the wire, and peers that misbehave.
 
+pub(crate) mod folder;
 pub(crate) mod http;
 pub(crate) mod peer;
+pub(crate) mod program;
 pub(crate) mod server;
 
 use std::thread;

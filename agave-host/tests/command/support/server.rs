@@ -168,32 +168,47 @@ impl Server {
         fs::read_dir(folder).expect("its descriptors").count()
     }
 
-    /// Begins the measuring of [`Server::peak`] anew (proc_pid_clear_refs(5)).
+    /// Begins the measuring of [`Server::peak`] anew.
     pub(crate) fn forget_peak(&self) {
-        fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").expect("its peak is reset");
+        forget_peak(&self.child);
     }
 
     /// The most memory that it has had in RAM, in MiB.
     pub(crate) fn peak(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.expect("its status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|it| it.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        kib.expect("its peak") / 1024
+        peak(&self.child)
     }
 
     /// The time that it has computed, in ticks.
     pub(crate) fn computed(&self) -> u64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
-        let stat = stat.expect("its status");
-        // After the name: state is the first, utime the 12th, stime the 13th.
-        let (_, fields) = stat.rsplit_once(") ").expect("a name");
-        let fields: Vec<_> = fields.split(' ').collect();
-        fields[11..13]
-            .iter()
-            .map(|it| it.parse::<u64>().expect("ticks"))
-            .sum()
+        computed(&self.child)
     }
+}
+
+/// Begins the measuring of [`peak`] anew (proc_pid_clear_refs(5)).
+pub(crate) fn forget_peak(child: &Child) {
+    fs::write(format!("/proc/{}/clear_refs", child.id()), "5").expect("its peak is reset");
+}
+
+/// The most memory that a process has had in RAM, in MiB.
+pub(crate) fn peak(child: &Child) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id()));
+    let status = status.expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|it| it.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.expect("its peak") / 1024
+}
+
+/// The time that a process has computed, in ticks.
+pub(crate) fn computed(child: &Child) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id()));
+    let stat = stat.expect("its status");
+    // After the name: state is the first, utime the 12th, stime the 13th.
+    let (_, fields) = stat.rsplit_once(") ").expect("a name");
+    let fields: Vec<_> = fields.split(' ').collect();
+    fields[11..13]
+        .iter()
+        .map(|it| it.parse::<u64>().expect("ticks"))
+        .sum()
 }
 
 impl Drop for Server {
@@ -206,7 +221,7 @@ impl Drop for Server {
     }
 }
 
-fn wait(child: &mut Child) -> ExitStatus {
+pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     let mut status = None;
     wait_until("agave ends", || {
         status = child.try_wait().expect("its status");
@@ -225,18 +240,24 @@ pub(crate) struct Output {
 
 /// Runs `agave` with `arguments` to its end.
 pub(crate) fn run(arguments: &[&str]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_agave"))
+    let child = Command::new(env!("CARGO_BIN_EXE_agave"))
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("agave starts");
+    ended(child)
+}
+
+/// Waits for the end of `child`, and gives what of its output was not taken yet.
+pub(crate) fn ended(mut child: Child) -> Output {
     fn collect(output: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
-        let mut output = output.expect("an output");
         thread::spawn(move || {
             let mut text = String::new();
-            output.read_to_string(&mut text).expect("text");
+            if let Some(mut output) = output {
+                output.read_to_string(&mut text).expect("text");
+            }
             text
         })
     }
@@ -254,5 +275,24 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
         code,
         stdout,
         stderr,
+    }
+}
+
+/// One line on standard error that has all of `told` in it, and nothing else anywhere.
+#[track_caller]
+pub(crate) fn assert_one_line(arguments: &[&str], code: i32, told: &[&str]) {
+    let Output {
+        code: got,
+        stdout,
+        stderr,
+    } = run(arguments);
+    assert_eq!(got, Some(code), "{arguments:?}: {stderr}");
+    assert_eq!(stdout, "", "{arguments:?}");
+    assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
+    for told in told {
+        assert!(
+            stderr.contains(told),
+            "{arguments:?}: no {told:?} in {stderr}"
+        );
     }
 }

@@ -1,0 +1,87 @@
+//! The guest of many programs, run as a process.
+
+use super::PATIENCE;
+use super::server::{self, Output, guest, run};
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+
+/// Runs `program` of the guest to its end, with `flags` for agave.
+pub(crate) fn command(flags: &[&str], program: &[&str]) -> Output {
+    run(&[&["run"], flags, &[&guest("command")], program].concat())
+}
+
+/// A program of the guest that runs, its streams in the test's hands. Dropping it kills it, and
+/// so does a test that waits for too long.
+pub(crate) struct Program {
+    child: Option<Child>,
+    _watched: Sender<()>,
+}
+
+impl Program {
+    pub(crate) fn start(flags: &[&str], program: &[&str]) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_agave"))
+            .arg("run")
+            .args(flags)
+            .arg(guest("command"))
+            .args(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("agave starts");
+        let (_watched, gone) = mpsc::channel::<()>();
+        let kill = format!("kill -9 {}", child.id());
+        thread::spawn(move || {
+            if gone.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                let _ = Command::new("sh").args(["-c", &kill]).status();
+            }
+        });
+        Self {
+            child: Some(child),
+            _watched,
+        }
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        self.child.as_mut().expect("it runs")
+    }
+
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.child().stdin.take().expect("its input")
+    }
+
+    pub(crate) fn stdout(&mut self) -> ChildStdout {
+        self.child().stdout.take().expect("its output")
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let stdin = self.child().stdin.as_mut().expect("its input");
+        stdin.write_all(bytes).expect("it reads");
+    }
+
+    /// The next `n` bytes of its output.
+    pub(crate) fn read(&mut self, n: usize) -> String {
+        let mut bytes = vec![0; n];
+        let stdout = self.child().stdout.as_mut().expect("its output");
+        stdout.read_exact(&mut bytes).expect("it writes");
+        String::from_utf8(bytes).expect("text")
+    }
+
+    /// Closes its input, and waits until it ends by itself.
+    pub(crate) fn ended(mut self) -> Output {
+        let mut child = self.child.take().expect("it runs");
+        drop(child.stdin.take());
+        server::ended(child)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
