@@ -4,7 +4,8 @@ use agave_host::{BoxFuture, Ctx, Executor, Host, LoadError, ServeError, Service}
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use wasi_http::memory::Empty;
-use wasi_http::{Fields, Frame, Method, Request};
+use wasi_http::{Fields, Frame, Method, Request, Response};
+use wasi_sockets::{LoopbackNet, NetworkPolicy};
 
 const HELLO: &[u8] = include_bytes!("guests/hello_tiny.wasm");
 const TESTBED: &[u8] = include_bytes!("guests/testbed.wasm");
@@ -79,6 +80,41 @@ fn a_failure_is_reported_once_and_given_to_who_waits() {
     assert_eq!(reports[0].0, 1);
     assert!(reports[0].1.contains("unreachable"), "{reports:?}");
     assert_eq!(reports[0].1.lines().count(), 1, "{reports:?}");
+}
+
+#[test]
+fn a_policy_decides_where_a_guest_sends_requests() {
+    let refusals = Arc::new(Mutex::new(Vec::new()));
+    let told = refusals.clone();
+    let policy = NetworkPolicy::new()
+        .allow("*.example.com:80".parse().unwrap())
+        .report(move |refusal| told.lock().unwrap().push(refusal.to_string()));
+    let client = Arc::new(wasi_http::memory::Service::new(|_, _| {
+        Ok(Response {
+            status: 204,
+            headers: Fields::new(),
+            body: Box::new(Empty),
+        })
+    }));
+    let program = Host::builder().build().unwrap().load(TESTBED).unwrap();
+    let ctx = move |_| {
+        let network = Arc::new(LoopbackNet::new());
+        let ctx = Ctx::builder().network_policy(&policy, network, client.clone());
+        ctx.build()
+    };
+    let service = Service::new(program, ctx, Arc::new(Later::default())).unwrap();
+    for (host, status, refused) in [
+        ("a.example.com", 204, 0),
+        ("example.com", 502, 1),
+        ("a.example.com:81", 502, 1),
+        ("b.example.com:80", 204, 0),
+    ] {
+        let request = get(&format!("/proxy?url=http://{host}/"));
+        let response = pollster::block_on(service.handle(request)).unwrap();
+        assert_eq!(response.status, status, "{host}");
+        let told = std::mem::take(&mut *refusals.lock().unwrap());
+        assert_eq!(told.len(), refused, "{host}: {told:?}");
+    }
 }
 
 #[test]
