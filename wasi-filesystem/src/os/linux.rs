@@ -278,13 +278,6 @@ pub(super) fn link_at(
     new: &Dir,
     new_path: &str,
 ) -> Result<()> {
-    if old_path.ends_with('/') {
-        // It names a directory, which can't have two names; and linkat would follow it.
-        return match stat_at(old, PathFlags::SYMLINK_FOLLOW, old_path) {
-            Ok(_) => Err(ErrorCode::NotPermitted),
-            Err(error) => Err(error),
-        };
-    }
     let followed;
     let old_path = match path_flags.contains(PathFlags::SYMLINK_FOLLOW) {
         false => old_path,
@@ -293,9 +286,15 @@ pub(super) fn link_at(
             &followed
         }
     };
+    if old_path.ends_with('/') {
+        // It names a directory, which can't have two names; and linkat would follow a link.
+        return match stat_at(old, PathFlags::SYMLINK_FOLLOW, old_path) {
+            Ok(_) => Err(ErrorCode::NotPermitted),
+            Err(error) => Err(error),
+        };
+    }
     in_parent(old, old_path, |old, old_name| {
         in_parent(new, new_path, |new, new_name| {
-            let old_name = old_name.trim_end_matches('/');
             rustix::fs::linkat(old, old_name, new, new_name, AtFlags::empty()).map_err(errno)
         })
     })
@@ -305,12 +304,22 @@ pub(super) fn rename_at(old: &Dir, old_path: &str, new: &Dir, new_path: &str) ->
     in_parent(old, old_path, |old, old_name| {
         in_parent(new, new_path, |new, new_name| {
             match rustix::fs::renameat(old, old_name, new, new_name) {
-                // A name for both says that one of them is no empty directory.
-                Err(Errno::EXIST) => Err(ErrorCode::NotEmpty),
+                Err(Errno::EXIST | Errno::NOTEMPTY) => Err(not_empty(old, old_name)),
                 result => result.map_err(errno),
             }
         })
     })
+}
+
+/// The code where a directory that has something in it was to be replaced by `name` in `old`.
+/// The kernel says the same of a file where the directory is one that the file is in.
+fn not_empty(old: BorrowedFd<'_>, name: &str) -> ErrorCode {
+    match rustix::fs::statat(old, name.trim_end_matches('/'), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => {
+            ErrorCode::IsDirectory
+        }
+        _ => ErrorCode::NotEmpty,
+    }
 }
 
 pub(super) fn unlink_file_at(dir: &Dir, path: &str) -> Result<()> {

@@ -240,7 +240,10 @@ pub(super) fn rename_at(old: &Dir, old_path: &str, new: &Dir, new_path: &str) ->
     }
     let [from, to] = [old_path, new_path].map(|path| path.trim_end_matches('/'));
     match old.rename(from, new, to).map_err(code) {
-        Err(ErrorCode::Exist) => Err(ErrorCode::NotEmpty),
+        Err(ErrorCode::Exist | ErrorCode::NotEmpty) => Err(match type_at(old, from) {
+            Ok(DescriptorType::Directory) | Err(_) => ErrorCode::NotEmpty,
+            Ok(_) => ErrorCode::IsDirectory,
+        }),
         result => result,
     }
 }

@@ -62,6 +62,7 @@ const PATHS: &[&str] = &[
     "loop/",
     "loop/x",
     "inside",
+    "slash",
 ];
 
 struct Tree {
@@ -88,6 +89,7 @@ impl Tree {
             ("loop", "loop"),
             ("../file", "dir/inside"),
             ("dir/inside", "inside"),
+            ("dlink/", "slash"),
         ] {
             symlink(target, root.join(link)).unwrap();
         }
@@ -296,6 +298,7 @@ fn names_are_linked_and_moved_alike() {
         "dangling",
         "dangling/",
         "chain",
+        "slash",
         "up/x",
         "abs",
         "abs/x",

@@ -27,12 +27,21 @@ pub fn done<T: 'static>(op: Op<T>) -> T {
     pollster::block_on(op.finish())
 }
 
+/// Reads until `length` bytes or the end: a single read may end where a disk is needed.
 pub fn read(file: &dyn File, offset: u64, length: usize) -> Result<Vec<u8>> {
-    let mut buf = vec![0; length];
-    match file.read_at(offset, &mut buf) {
-        Op::Ready(count) => count.map(|count| buf[..count].to_vec()),
-        Op::Pending(bytes) => pollster::block_on(bytes).map(|bytes| bytes.to_vec()),
+    let mut all = Vec::new();
+    while all.len() < length {
+        let mut buf = vec![0; length - all.len()];
+        let bytes = match file.read_at(offset.saturating_add(all.len() as u64), &mut buf) {
+            Op::Ready(count) => buf[..count?].to_vec(),
+            Op::Pending(bytes) => pollster::block_on(bytes)?.to_vec(),
+        };
+        if bytes.is_empty() {
+            break;
+        }
+        all.extend(bytes);
     }
+    Ok(all)
 }
 
 /// Opens a file, and does not follow a link.
