@@ -28,10 +28,10 @@ pub enum Object {
 /// An open file: a regular one, or a device or pipe. Dropping it closes it.
 ///
 /// It is called only for what it was opened for: [`File::read_at`] where the flags of
-/// [`Directory::open_at`] had [`DescriptorFlags::READ`], what changes it where they had
-/// [`DescriptorFlags::WRITE`]. Offsets and lengths are the guest's: an offset that the file
-/// can't have is an error of the operation, never a panic. Any number of operations may be
-/// under way at once.
+/// [`Directory::open_at`] had [`DescriptorFlags::READ`], what changes its contents where they
+/// had [`DescriptorFlags::WRITE`]; [`File::set_times`] does not need it. Offsets and lengths
+/// are the guest's: an offset that the file can't have is an error of the operation, never a
+/// panic. Any number of operations may be under way at once.
 ///
 /// Every method may answer with an error that its list does not name, such as
 /// [`ErrorCode::Io`].
