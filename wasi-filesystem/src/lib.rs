@@ -15,6 +15,7 @@ mod host;
 pub mod memory;
 #[cfg(feature = "std")]
 pub mod os;
+mod overlay;
 mod path;
 mod read_only;
 mod stream;
@@ -28,6 +29,7 @@ pub use descriptor::{Descriptor, filesystem_error_code};
 pub use hash::MetadataHashValue;
 #[cfg(feature = "p2")]
 pub use host::p2;
+pub use overlay::Overlay;
 pub use read_only::ReadOnly;
 pub use stream::DirectoryEntryStream;
 pub use vfs::Vfs;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use wasi_clocks::manual::ManualClock;
 use wasi_filesystem::memory::MemFs;
-use wasi_filesystem::{ReadOnly, testkit, vfs};
+use wasi_filesystem::{Overlay, ReadOnly, testkit, vfs};
 use wasi_io::testkit::{AtOnce, Report};
 
 fn mem_fs() -> Arc<MemFs> {
@@ -35,4 +35,25 @@ fn a_read_only_directory_changes_nothing() {
     let read_only = ReadOnly::new(vfs::directory(fs.clone()));
     assert_whole(&testkit::run(&AtOnce, Arc::new(read_only)));
     assert_eq!(fs.read_dir("").unwrap().len(), 3);
+}
+
+#[test]
+fn an_overlay_keeps_every_guarantee_over_any_layers() {
+    let lower = mem_fs();
+    lower.create_dir_all("wasi-filesystem-lower").unwrap();
+    lower.write_file("file", b"kept").unwrap();
+    let before = lower.usage();
+    for read_only in [false, true] {
+        let upper = mem_fs();
+        let empty = upper.usage();
+        let below = vfs::directory(lower.clone());
+        let below = match read_only {
+            true => Arc::new(ReadOnly::new(below)),
+            false => below,
+        };
+        let overlay = Overlay::new(below, vfs::directory(upper.clone()));
+        assert_whole(&testkit::run(&AtOnce, vfs::directory(Arc::new(overlay))));
+        assert_eq!(upper.usage(), empty);
+        assert_eq!(lower.usage(), before);
+    }
 }
