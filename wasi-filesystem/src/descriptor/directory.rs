@@ -19,12 +19,12 @@ impl Descriptor {
     /// opened has no [`DescriptorFlags::MUTATE_DIRECTORY`], though it be asked for.
     ///
     /// # Errors
-    /// - [`ErrorCode::ReadOnly`]: [`DescriptorFlags::WRITE`],
+    /// - [`ErrorCode::ReadOnly`]: this directory does not have
+    ///   [`DescriptorFlags::MUTATE_DIRECTORY`], and asked for is [`DescriptorFlags::WRITE`],
     ///   [`DescriptorFlags::MUTATE_DIRECTORY`], [`OpenFlags::CREATE`] or
-    ///   [`OpenFlags::TRUNCATE`], and this directory does not have
-    ///   [`DescriptorFlags::MUTATE_DIRECTORY`]; or that flag, for a directory that nobody can
+    ///   [`OpenFlags::TRUNCATE`]; or the second of these, for a directory that nobody can
     ///   change.
-    /// - [`ErrorCode::Invalid`]: [`OpenFlags::CREATE`] and [`OpenFlags::DIRECTORY`] together.
+    /// - [`ErrorCode::Invalid`]: both [`OpenFlags::CREATE`] and [`OpenFlags::DIRECTORY`].
     /// - [`ErrorCode::InsufficientMemory`]: the guest has as many descriptors as it may.
     /// - Those of [`Directory::open_at`].
     pub fn open_at(
