@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use wasi_clocks::manual::ManualClock;
 use wasi_sockets::{
-    Action, ErrorCode, IpAddressFamily, Lookup, LoopbackNet, Network, NetworkPolicy, Refusal,
-    ResolveAddressStream, Socket, TcpSocket, UdpSocket,
+    Action, ErrorCode, IpAddressFamily, Lookup, LoopbackNet, Network, NetworkPolicy,
+    OutgoingDatagram, Refusal, ResolveAddressStream, Socket, TcpSocket, UdpSocket,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -527,6 +527,51 @@ fn a_udp_socket_receives_from_anybody_only_where_it_may_listen() {
     assert_eq!(udp.receive(&peers), peers);
     assert_eq!(udp.send(at(A, 53)), Err(REFUSED), "to answer needs a rule");
     assert_eq!(reported(&udp.log).len(), 1);
+}
+
+#[test]
+fn a_guest_s_datagrams_go_where_its_policy_lets_them() {
+    let net = Arc::new(LoopbackNet::new().with_address(ip(A)).with_address(ip(B)));
+    let socket = |network: Arc<dyn Network>, local| {
+        let guest = Guest::new(network, A);
+        let mut socket = guest.udp_socket();
+        socket.start_bind(&guest.net, local)?;
+        socket.finish_bind()?;
+        Ok::<_, ErrorCode>(socket)
+    };
+    let (policy, log) = policy(&["udp:203.0.113.7:53"]);
+    let network = policy.network(net.clone(), Arc::new(ManualClock::default()));
+    assert_eq!(socket(network.clone(), at(B, 99)).err(), Some(REFUSED));
+    let mut guest = socket(network, at(B, 0)).unwrap();
+    let local = guest.local_address().unwrap();
+    let peers = [at(A, 53), at(A, 54)];
+    let mut peers = peers.map(|local| socket(net.clone(), local).unwrap());
+    let mut peers = peers.each_mut().map(|peer| peer.stream(None).unwrap());
+    let datagram = |remote| OutgoingDatagram {
+        data: b"hello".to_vec(),
+        remote_address: Some(remote),
+    };
+
+    let (mut incoming, mut outgoing) = guest.stream(None).unwrap();
+    let mut send = |remote| {
+        outgoing.check_send()?;
+        outgoing.send(&[datagram(remote)]).unwrap()
+    };
+    assert_eq!(send(at(A, 54)), Err(REFUSED));
+    assert_eq!(send(at(A, 53)), Ok(1));
+    assert_eq!(peers[0].0.receive(9).unwrap()[0].remote_address, local);
+    assert!(peers[1].0.receive(9).unwrap().is_empty());
+    for (_, outgoing) in peers.iter_mut().rev() {
+        outgoing.check_send().unwrap();
+        assert_eq!(outgoing.send(&[datagram(local)]).unwrap(), Ok(1));
+    }
+    let received = incoming.receive(9).unwrap();
+    let from: Vec<_> = received.iter().map(|one| one.remote_address).collect();
+    assert_eq!(from, [at(A, 53)]);
+
+    assert_eq!(guest.stream(Some(at(A, 54))).err(), Some(REFUSED));
+    guest.stream(Some(at(A, 53))).unwrap();
+    assert_eq!(reported(&log).len(), 3);
 }
 
 #[test]
