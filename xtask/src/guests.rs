@@ -31,7 +31,7 @@ enum Source {
     Wat(&'static str),
 }
 
-const GUESTS: [Guest; 7] = [
+const GUESTS: [Guest; 8] = [
     Guest {
         folder: "ai-agent-sockets",
         source: Source::Cargo,
@@ -59,6 +59,13 @@ const GUESTS: [Guest; 7] = [
         file: "hello.wasm",
         committed: "agave-host/tests/guests",
         max_size: 400 * 1024,
+    },
+    Guest {
+        folder: "interfaces",
+        source: Source::Cargo,
+        file: "interfaces.wasm",
+        committed: "agave-host/tests/guests",
+        max_size: 512 * 1024,
     },
     Guest {
         folder: "testbed",
