@@ -3,13 +3,14 @@
 use crate::{ErrorCode, Result};
 use alloc::boxed::Box;
 use core::hash::{BuildHasher, Hash};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use std::hash::RandomState;
 use std::time::Instant;
 use tokio::task::JoinHandle;
 use wasi_io::Op;
 use wasi_io::os::Runtime;
+use wasi_io::sync::Mutex;
 
 /// Where calls are made that may wait for a disk.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +45,7 @@ impl Calls {
             Mode::Inline => None,
             Mode::Offload(runtime) => Some(Offload {
                 runtime,
-                writes: Writes(AtomicU32::new(0)),
+                writes: Writes::new(),
                 known: Known::new(),
             }),
         };
@@ -99,34 +100,75 @@ impl<T> Drop for GivenUpAtDrop<T> {
     }
 }
 
-/// Whether writes are let through at once. They end in the page cache, and only the kernel
-/// knows when that is full: it then holds the writer up, for 10 ms to 200 ms as a rule. So
-/// they are made inline until one was held up, and then on the pool until many in a row
-/// were not.
-pub(super) struct Writes(AtomicU32);
+/// Whether writes are made inline. They end in the page cache, and only the kernel knows when
+/// that has too much to write back: it then holds the writer up, for 10 ms to 200 ms. So they
+/// are made inline until one is held up, and then on the pool for a while: longer each time,
+/// where the time between was no longer.
+pub(super) struct Writes {
+    start: Instant,
+    state: Mutex<Held>,
+    /// Whether there is a `Held::until` to look at; written under the lock.
+    held: AtomicBool,
+}
+
+#[derive(Default)]
+struct Held {
+    /// When writes are made inline again, from the start.
+    until: Duration,
+    /// For how long they were not.
+    pause: Duration,
+}
 
 impl Writes {
-    /// More than a thread waits for its turn on a busy core, as a rule.
-    const HELD_UP: Duration = Duration::from_millis(5);
-    /// Writes that must pass before they are made inline again.
-    const IN_A_ROW: u32 = 64;
+    /// The shortest time for which the kernel holds a writer up, and more than a thread waits
+    /// for its turn, as a rule.
+    const HELD_UP: Duration = Duration::from_millis(10);
+    const PAUSE_MIN: Duration = Duration::from_millis(100);
+    const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+    fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            state: Mutex::new(Held::default()),
+            held: AtomicBool::new(false),
+        }
+    }
 
     pub(super) fn pass(&self) -> bool {
-        self.0.load(Relaxed) == 0
+        if !self.held.load(Relaxed) {
+            return true;
+        }
+        let state = self.state.lock();
+        let pass = state.until <= self.start.elapsed();
+        if pass {
+            self.held.store(false, Relaxed);
+        }
+        pass
     }
 
     /// Makes a write, on whichever thread, and takes note of how long it took.
     pub(super) fn watch<T>(&self, write: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let result = write();
-        let left = self.0.load(Relaxed);
-        // Racing writers may count one too many or too few: it is an estimate.
         if start.elapsed() >= Self::HELD_UP {
-            self.0.store(Self::IN_A_ROW, Relaxed);
-        } else if left > 0 {
-            self.0.store(left - 1, Relaxed);
+            let mut state = self.state.lock();
+            state.held_up(self.start.elapsed());
+            self.held.store(true, Relaxed);
         }
         result
+    }
+}
+
+impl Held {
+    fn held_up(&mut self, now: Duration) {
+        if let Some(inline) = now.checked_sub(self.until) {
+            self.pause = match inline <= self.pause {
+                true => self.pause * 2,
+                false => Writes::PAUSE_MIN,
+            }
+            .min(Writes::PAUSE_MAX);
+        }
+        self.until = now + self.pause;
     }
 }
 
@@ -173,20 +215,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_go_to_the_pool_from_one_that_was_held_up_until_many_were_not() {
-        let writes = Writes(AtomicU32::new(0));
-        writes.watch(|| ());
+    fn a_write_that_is_held_up_sends_the_next_ones_to_the_pool() {
+        let writes = Writes::new();
         assert!(writes.pass());
         writes.watch(|| std::thread::sleep(Writes::HELD_UP));
-        for _ in 0..Writes::IN_A_ROW {
-            assert!(!writes.pass());
-            // One that the machine really holds up starts the count anew.
-            while {
-                writes.watch(|| ());
-                writes.0.load(Relaxed) == Writes::IN_A_ROW
-            } {}
-        }
+        assert!(!writes.pass());
+        writes.state.lock().until = Duration::ZERO;
         assert!(writes.pass());
+    }
+
+    #[test]
+    fn pauses_grow_while_the_time_between_is_no_longer_than_they_are() {
+        let mut held = Held::default();
+        let ms = Duration::from_millis;
+        for (now, pause, until) in [
+            (50, 100, 150),
+            (160, 200, 360),
+            // Held up on the pool.
+            (300, 200, 500),
+            (650, 400, 1050),
+            (2000, 100, 2100),
+        ] {
+            held.held_up(ms(now));
+            assert_eq!((held.pause, held.until), (ms(pause), ms(until)), "at {now}");
+        }
+        for _ in 0..10 {
+            held.held_up(held.until);
+        }
+        assert_eq!(held.pause, Writes::PAUSE_MAX);
     }
 
     #[test]
