@@ -86,6 +86,11 @@ impl SharedWaker {
         self.set.register(cx.waker());
         source(&mut shared)
     }
+
+    /// Wakes all who wait: for an event that the source does not tell of.
+    pub fn wake_all(&self) {
+        self.set.wake_all();
+    }
 }
 
 impl Default for SharedWaker {

@@ -30,8 +30,11 @@ impl Connection {
             send_closed: AtomicBool::new(false),
             _slot: slot,
         });
-        let (input, output) = (TcpInputStream(this.clone()), TcpOutputStream(this.clone()));
-        (this, input, output)
+        let output = TcpOutputStream {
+            connection: this.clone(),
+            failed: false,
+        };
+        (this.clone(), TcpInputStream(this), output)
     }
 
     pub(crate) fn stream(&self) -> &dyn TcpStream {
@@ -114,14 +117,23 @@ impl Drop for TcpInputStream {
 
 /// The output of a connection. Dropping it closes that direction, after the bytes that were
 /// written.
-pub struct TcpOutputStream(Arc<Connection>);
+pub struct TcpOutputStream {
+    connection: Arc<Connection>,
+    /// A failure is told once.
+    failed: bool,
+}
 
 impl TcpOutputStream {
     fn open(&self) -> Result<&dyn TcpStream, StreamError> {
-        match self.0.send_closed.load(Ordering::Acquire) {
+        match self.failed || self.connection.send_closed.load(Ordering::Acquire) {
             true => Err(StreamError::Closed),
-            false => Ok(&*self.0.stream),
+            false => Ok(&*self.connection.stream),
         }
+    }
+
+    fn tell<T>(&mut self, result: Result<T, ErrorCode>) -> Result<T, StreamError> {
+        self.failed |= result.is_err();
+        result.map_err(StreamError::failed)
     }
 }
 
@@ -138,13 +150,14 @@ impl OutputStream for TcpOutputStream {
     fn check_write(&mut self) -> Result<usize, StreamError> {
         let mut cx = Context::from_waker(Waker::noop());
         match self.open()?.poll_write_ready(&mut cx) {
-            Poll::Ready(permit) => permit.map_err(StreamError::failed),
+            Poll::Ready(permit) => self.tell(permit),
             Poll::Pending => Ok(0),
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-        self.open()?.write(bytes).map_err(StreamError::failed)
+        let written = self.open()?.write(bytes);
+        self.tell(written)
     }
 }
 
@@ -152,9 +165,9 @@ impl Drop for TcpOutputStream {
     fn drop(&mut self) {
         // The last of the three closes the connection as a whole, which resets it where bytes
         // are left unread: no orderly end before that.
-        if Arc::strong_count(&self.0) > 1 {
+        if Arc::strong_count(&self.connection) > 1 {
             // A connection that has ended has nothing left to close.
-            let _ = self.0.shutdown(Shutdown::Send);
+            let _ = self.connection.shutdown(Shutdown::Send);
         }
     }
 }

@@ -19,6 +19,8 @@ pub mod os;
 mod policy;
 mod settings;
 mod tcp;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod udp;
 
 pub use backend::{

@@ -195,7 +195,9 @@ impl TcpStream for OsTcpStream {
         let mut out = self.shared.out.lock();
         out.open()?;
         if out.kept.is_empty() {
-            self.shared.send(&mut bytes)?;
+            self.shared
+                .send(&mut bytes)
+                .inspect_err(|error| out.failed = Some(*error))?;
         }
         if !bytes.is_empty() {
             out.kept.extend_from_slice(bytes);

@@ -69,15 +69,16 @@ impl OsUdpSocket {
 
     /// Whether there is something to receive; a failure is kept for who does.
     fn look(&self) -> Poll<Result<(), ErrorCode>> {
-        let mut failed = self.failed.lock();
-        if failed.is_some() {
+        if self.failed.lock().is_some() {
             return Poll::Ready(Ok(()));
         }
         match now(|| rustix::net::recv(&self.io, &mut [0; 1], RecvFlags::PEEK)) {
             // Longer than that byte: Windows makes it an error.
             Poll::Ready(Ok(_) | Err(Errno::MSGSIZE)) => Poll::Ready(Ok(())),
             Poll::Ready(Err(error)) => {
-                *failed = Some(code(error));
+                *self.failed.lock() = Some(code(error));
+                // The system forgets it now, perhaps before the runtime has asked.
+                self.receivers.wake_all();
                 Poll::Ready(Ok(()))
             }
             Poll::Pending => Poll::Pending,
