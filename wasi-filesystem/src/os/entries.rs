@@ -20,7 +20,7 @@ pub(super) struct OsEntries {
 
 enum State {
     More(Box<Listing>),
-    /// The pool has the listing and the empty batch.
+    /// The pool has the listing.
     Pending(JoinHandle<Result<Filled>>),
     End,
 }
@@ -35,11 +35,15 @@ impl OsEntries {
             state: State::More(Box::new(listing)),
             calls,
         };
-        // What is asked for next is under way.
-        if entries.calls.offload().is_some() {
-            entries.fill();
-        }
+        entries.fill_ahead();
         entries
+    }
+
+    /// Has the pool take more of the listing while there are entries to give.
+    fn fill_ahead(&mut self) {
+        if self.calls.offload().is_some() {
+            self.fill();
+        }
     }
 
     /// Takes more of the listing, or has the pool do it.
@@ -47,7 +51,7 @@ impl OsEntries {
         let State::More(mut listing) = core::mem::replace(&mut self.state, State::End) else {
             return;
         };
-        let mut batch = core::mem::take(&mut self.batch);
+        let mut batch = Batch::new();
         let fill = move || {
             let more = match listing.more(&mut batch) {
                 Ok(more) => more,
@@ -69,6 +73,7 @@ impl OsEntries {
             Ok((listing, batch)) => {
                 self.batch = batch;
                 self.state = listing.map_or(State::End, State::More);
+                self.fill_ahead();
             }
             Err(error) => {
                 self.batch.push_back(Err(error));
