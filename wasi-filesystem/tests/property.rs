@@ -1,8 +1,9 @@
-//! Random sequences of operations on files give the same in memory and on this machine, and
-//! leave the same behind.
+//! Random sequences of operations on files give the same in memory and on this machine, and in
+//! an overlay and a filesystem that has all of its own, and leave the same behind.
 #![cfg(target_os = "linux")]
 
 mod os_support;
+mod wrapped;
 
 use os_support::*;
 use proptest::collection::vec;
@@ -14,8 +15,8 @@ use wasi_clocks::manual::ManualClock;
 use wasi_filesystem::memory::MemFs;
 use wasi_filesystem::os::OsDirectory;
 use wasi_filesystem::{
-    DescriptorFlags, DescriptorStat, DescriptorType, Directory, File, NewTimestamp, Object,
-    OpenFlags, PathFlags, Result, vfs,
+    DescriptorFlags, DescriptorStat, DescriptorType, Directory, ErrorCode, File, NewTimestamp,
+    Object, OpenFlags, Overlay, PathFlags, Result, vfs,
 };
 use wasi_types::Datetime;
 
@@ -328,5 +329,42 @@ proptest! {
         }
         let [os, memory] = sides.each_ref().map(Side::tree);
         prop_assert_eq!(os, memory, "what is left: this machine, and memory");
+    }
+
+    #[test]
+    fn an_overlay_is_like_a_filesystem_that_has_all_of_its_own(
+        before in vec(step(), 1..40),
+        steps in vec(step(), 1..60),
+        slow in any::<bool>(),
+    ) {
+        let memory = || vfs::directory(Arc::new(MemFs::new(Arc::new(ManualClock::default()))));
+        let [lower, upper, own] = [memory(), memory(), memory()];
+        // A file of several names below is one for each name in an overlay.
+        for root in [&lower, &own] {
+            let mut side = Side::new(root.clone());
+            for step in before.iter().filter(|step| !matches!(step, Step::Link(..))) {
+                side.step(step);
+            }
+        }
+        let below = Side::new(lower.clone()).tree();
+        let overlay = || {
+            let layers = [lower.clone(), upper.clone()];
+            let [lower, upper] = layers.map(|layer| match slow {
+                true => Arc::new(wrapped::Slow(layer)),
+                false => layer,
+            });
+            Side::new(vfs::directory(Arc::new(Overlay::new(lower, upper))))
+        };
+        let (mut side, mut model) = (overlay(), Side::new(own));
+        for step in &steps {
+            let seen = side.step(step);
+            // A directory that is below is not moved: nothing happens.
+            if seen != Some(Err(ErrorCode::CrossDevice)) {
+                prop_assert_eq!(seen, model.step(step), "{:?}: overlay, and model", step);
+            }
+        }
+        prop_assert_eq!(side.tree(), model.tree(), "what is left: overlay, and model");
+        prop_assert_eq!(overlay().tree(), model.tree(), "what another overlay finds");
+        prop_assert_eq!(Side::new(lower).tree(), below, "what is below");
     }
 }

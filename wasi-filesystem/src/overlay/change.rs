@@ -71,7 +71,7 @@ async fn check_empty(dir: &Node) -> Result<()> {
 /// Its lower part is hidden first: without whiteouts, what is there would come back.
 async fn clear(dir: &Node, in_upper: &dyn Directory, name: &str, node: &Node) -> Result<()> {
     hide(dir, in_upper, name).await?;
-    node.drop_lower();
+    node.hide_lower();
     let Some(upper) = node.layers().upper else {
         return Ok(());
     };
@@ -177,6 +177,9 @@ pub(super) async fn rename(
     if is_reserved(new_name) {
         return Err(ErrorCode::NotPermitted);
     }
+    if node.is_directory() && is_within(new_dir, &node) {
+        return Err(ErrorCode::Invalid);
+    }
     let replaced = match find(core, new_dir, new_name).await {
         Ok(replaced) => Some(replaced),
         Err(ErrorCode::NoEntry) => None,
@@ -192,10 +195,7 @@ pub(super) async fn rename(
     }
     if node.is_directory() && node.layers().lower.is_some() {
         // What is below has places of its own in the lower layer.
-        return Err(match is_within(new_dir, &node) {
-            true => ErrorCode::Invalid,
-            false => ErrorCode::CrossDevice,
-        });
+        return Err(ErrorCode::CrossDevice);
     }
     let (from, to) = (upper(dir).await?, upper(new_dir).await?);
     match &replaced {
@@ -221,6 +221,7 @@ pub(super) async fn rename(
     Ok(())
 }
 
+/// Whether the directory `inner` is `outer` or somewhere below it.
 fn is_within(inner: &Arc<Node>, outer: &Arc<Node>) -> bool {
     let mut at = inner.clone();
     loop {

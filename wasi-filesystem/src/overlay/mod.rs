@@ -92,6 +92,7 @@ impl Overlay {
         let body = Body::Directory(Layers {
             upper: Some(upper),
             lower: Some(lower),
+            hidden: None,
         });
         let root = Node::new(&core.table, DescriptorType::Directory, None, None, body);
         Self { core, root }
@@ -155,7 +156,7 @@ async fn find(core: &Arc<Core>, dir: &Arc<Node>, name: &str) -> Result<Arc<Node>
     if is_reserved(name) {
         return Err(ErrorCode::NoEntry);
     }
-    let Layers { upper, lower } = dir.layers();
+    let Layers { upper, lower, .. } = dir.layers();
     let in_upper = match &upper {
         Some(upper) => optional(upper.stat_at(NO_FOLLOW, name)).await?,
         None => None,
@@ -205,7 +206,11 @@ async fn find(core: &Arc<Core>, dir: &Arc<Node>, name: &str) -> Result<Arc<Node>
                 }
             }
             let [upper, lower] = opened;
-            Body::Directory(Layers { upper, lower })
+            Body::Directory(Layers {
+                upper,
+                lower,
+                hidden: None,
+            })
         }
         (_, (upper, lower)) => {
             let target = match upper.as_ref().or(lower.as_ref()) {
@@ -269,7 +274,7 @@ impl Vfs for Overlay {
                 Some(file) => (file.stat(), number),
                 None => (Op::Ready(Ok(other.stat)), number),
             },
-            (None, layers, Some(number)) => match layers.upper.or(layers.lower) {
+            (None, layers, Some(number)) => match layers.upper.or(layers.lower).or(layers.hidden) {
                 Some(dir) => (dir.stat(), number),
                 None => return Op::failed(ErrorCode::NoEntry),
             },

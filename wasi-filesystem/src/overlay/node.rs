@@ -41,10 +41,12 @@ pub(super) enum Body {
 
 /// A directory's parts. One that was removed has no lower part, and an upper one in which
 /// nothing can be made, or none.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Layers {
     pub(super) upper: Option<Arc<dyn Directory>>,
     pub(super) lower: Option<Arc<dyn Directory>>,
+    /// The lower part that it had: only to tell of what is still open.
+    pub(super) hidden: Option<Arc<dyn Directory>>,
 }
 
 /// What is no directory.
@@ -117,10 +119,7 @@ impl Node {
     pub(super) fn layers(&self) -> Layers {
         self.with(|state| match &state.body {
             Body::Directory(layers) => layers.clone(),
-            Body::Other(_) => Layers {
-                upper: None,
-                lower: None,
-            },
+            Body::Other(_) => Layers::default(),
         })
     }
 
@@ -133,12 +132,14 @@ impl Node {
     }
 
     /// The lower part is hidden from now on.
-    pub(super) fn drop_lower(&self) {
-        let lower = self.with(|state| match &mut state.body {
-            Body::Directory(layers) => layers.lower.take(),
-            Body::Other(_) => None,
+    pub(super) fn hide_lower(&self) {
+        self.with(|state| {
+            if let Body::Directory(layers) = &mut state.body
+                && layers.lower.is_some()
+            {
+                layers.hidden = layers.lower.take();
+            }
         });
-        drop(lower);
     }
 
     pub(super) fn other(&self) -> Option<Other> {
