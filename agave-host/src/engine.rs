@@ -22,6 +22,8 @@ pub struct HostBuilder {
     memory: usize,
     pool: bool,
     epochs: bool,
+    #[cfg(feature = "cache")]
+    cache: Option<std::path::PathBuf>,
 }
 
 impl HostBuilder {
@@ -31,7 +33,18 @@ impl HostBuilder {
             memory: Limits::new().memory_max(),
             pool: true,
             epochs: true,
+            #[cfg(feature = "cache")]
+            cache: None,
         }
+    }
+
+    /// Keeps what is compiled in `directory`, an absolute path, where the next load of the same
+    /// bytes finds it; up to 512 MiB, then the oldest goes. Who can write there can have this
+    /// process run anything: it must be this user's alone.
+    #[cfg(feature = "cache")]
+    pub fn cache(mut self, directory: impl Into<std::path::PathBuf>) -> Self {
+        self.cache = Some(directory.into());
+        self
     }
 
     /// Whether instances are made in a pool that is set up with the engine; they are. Without
@@ -67,9 +80,11 @@ impl HostBuilder {
     /// if there are to be any, which ends with the engine.
     ///
     /// # Errors
-    /// [`LoadError::Engine`]: the system has no address space or no thread for it.
+    /// [`LoadError::Engine`]: the system has no address space or no thread for it, or the
+    /// cache's directory can't be made.
     pub fn build(self) -> Result<Host, LoadError> {
-        let engine = Engine::new(&self.config()).map_err(LoadError::Engine)?;
+        let engine = self.config().and_then(|config| Engine::new(&config));
+        let engine = engine.map_err(LoadError::Engine)?;
         if self.epochs {
             let weak = engine.weak();
             thread::Builder::new()
@@ -80,7 +95,7 @@ impl HostBuilder {
         Host::with_engine(engine)
     }
 
-    fn config(&self) -> Config {
+    fn config(&self) -> wasmtime::Result<Config> {
         let mut config = Config::new();
         // What is purely 0.2 runs without the task records that 0.3 needs: half the price of
         // a host call.
@@ -90,7 +105,13 @@ impl HostBuilder {
         if self.pool {
             config.allocation_strategy(self.pooling());
         }
-        config
+        #[cfg(feature = "cache")]
+        if let Some(directory) = &self.cache {
+            let mut cache = wasmtime::CacheConfig::new();
+            cache.with_directory(directory);
+            config.cache(Some(wasmtime::Cache::new(cache)?));
+        }
+        Ok(config)
     }
 
     fn pooling(&self) -> InstanceAllocationStrategy {

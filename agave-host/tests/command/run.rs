@@ -2,8 +2,9 @@
 
 use crate::support::folder::Folder;
 use crate::support::program::{Program, command};
-use crate::support::server::{assert_one_line, guest, run};
+use crate::support::server::{agave, assert_one_line, guest, run};
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
@@ -57,7 +58,7 @@ fn arguments_are_the_files_name_and_all_that_follows_the_program() {
 
 #[test]
 fn an_argument_that_is_not_unicode_is_an_error_of_use() {
-    let output = Command::new(env!("CARGO_BIN_EXE_agave"))
+    let output = agave()
         .args(["run", &guest("command"), "args"])
         .arg(OsStr::from_bytes(b"a\xffb"))
         .output()
@@ -196,6 +197,26 @@ fn memory_beyond_the_limit_is_refused_to_the_program() {
 }
 
 #[test]
+fn what_is_compiled_is_kept_unless_that_is_switched_off() {
+    let folder = Folder::new("cache");
+    let run = |flags: &[&str]| {
+        let mut command = agave();
+        command.env("XDG_CACHE_HOME", &folder.0).arg("run");
+        let output = command
+            .args(flags)
+            .args([&guest("command"), "args"])
+            .output();
+        assert_eq!(output.unwrap().stdout, b"arg command.wasm\narg args\n");
+    };
+    let kept = || fs::read_dir(folder.0.join("agave/modules")).is_ok();
+    run(&["-C", "cache=n"]);
+    assert!(!kept());
+    run(&[]);
+    assert!(kept());
+    run(&[]);
+}
+
+#[test]
 fn a_signal_ends_it() {
     for (name, number) in [("INT", 2), ("TERM", 15)] {
         let mut program = Program::start(&[], &["spin"]);
@@ -248,6 +269,7 @@ fn flags_that_are_wrong_are_one_line_that_names_them_and_code_2() {
         (&["-W", "fuel=1"], &["-W", "`fuel`"]),
         (&["--timeout", "0"], &["--timeout"]),
         (&["--argv0"], &["--argv0"]),
+        (&["-C", "opt-level=2"], &["-C", "`opt-level`"]),
     ] {
         let arguments = match flags {
             [flag] if *flag != "--no-such-flag" => [&["run"], flags].concat(),

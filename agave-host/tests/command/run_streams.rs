@@ -1,11 +1,11 @@
 //! `agave run`: the standard streams.
 
 use crate::support::program::{Program, command};
-use crate::support::server::{computed, forget_peak, peak, wait};
+use crate::support::server::{agave, computed, forget_peak, guest, peak, wait};
 use crate::support::wait_until;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::io::Read;
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -109,13 +109,8 @@ fn a_timeout_is_not_held_up_by_an_output_that_nobody_reads() {
 
 #[test]
 fn an_output_that_cannot_be_written_is_an_error_that_the_program_is_told() {
-    let output = Command::new(env!("CARGO_BIN_EXE_agave"))
-        .args([
-            "run",
-            &crate::support::server::guest("command"),
-            "print",
-            "1",
-        ])
+    let output = agave()
+        .args(["run", &guest("command"), "print", "1"])
         .stdin(Stdio::null())
         .stdout(File::options().write(true).open("/dev/full").unwrap())
         .output()
@@ -133,9 +128,9 @@ fn pipes_are_no_terminals() {
 
 #[test]
 fn two_processes_work_as_a_pipeline() {
-    let guest = crate::support::server::guest("command");
+    let guest = guest("command");
     let agave = |program: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agave"));
+        let mut command = agave();
         command.args(["run", &guest]).args(program);
         command
     };
@@ -149,5 +144,4 @@ fn two_processes_work_as_a_pipeline() {
     let second = second.stdin(first.stdout.take().unwrap()).output().unwrap();
     assert_eq!(second.stdout, b"8388608 bytes\n");
     assert!(first.wait().unwrap().success());
-    let _ = std::io::stdout().flush();
 }

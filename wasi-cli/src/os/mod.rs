@@ -1,5 +1,7 @@
 //! The standard streams of this process, and any other blocking reader or writer.
 
+#[cfg(target_os = "linux")]
+mod direct;
 mod reader;
 mod writer;
 
@@ -7,6 +9,8 @@ pub use reader::Reader;
 pub use writer::Writer;
 
 use crate::{Stdin, Stdout};
+#[cfg(target_os = "linux")]
+use direct::direct;
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, LazyLock};
 use wasi_io::{DynInputStream, DynOutputStream, StreamError};
@@ -32,7 +36,8 @@ impl Stdin for SystemStdin {
 
 /// The standard output or error of this process.
 ///
-/// Each is written by a thread that the process starts at the first write. Every
+/// Each is written by a thread that the process starts at the first write that would have to
+/// wait (on Linux; elsewhere at the first). Every
 /// `SystemStdout` (not: every clone) has a buffer of its own of 64 KiB, and they are written in
 /// turn, so that guests don't hold up each other.
 #[derive(Clone)]
@@ -44,8 +49,12 @@ pub struct SystemStdout {
 impl SystemStdout {
     /// The standard output.
     pub fn stdout() -> Self {
-        static THREAD: LazyLock<Arc<writer::Thread>> =
-            LazyLock::new(|| writer::Thread::new(io::stdout()));
+        static THREAD: LazyLock<Arc<writer::Thread>> = LazyLock::new(|| {
+            let thread = writer::Thread::new(io::stdout());
+            #[cfg(target_os = "linux")]
+            let thread = thread.with_direct(direct(rustix::stdio::stdout()));
+            Arc::new(thread)
+        });
         Self {
             writer: Writer::on(THREAD.clone()),
             is_terminal: || io::stdout().is_terminal(),
@@ -54,8 +63,12 @@ impl SystemStdout {
 
     /// The standard error.
     pub fn stderr() -> Self {
-        static THREAD: LazyLock<Arc<writer::Thread>> =
-            LazyLock::new(|| writer::Thread::new(io::stderr()));
+        static THREAD: LazyLock<Arc<writer::Thread>> = LazyLock::new(|| {
+            let thread = writer::Thread::new(io::stderr());
+            #[cfg(target_os = "linux")]
+            let thread = thread.with_direct(direct(rustix::stdio::stderr()));
+            Arc::new(thread)
+        });
         Self {
             writer: Writer::on(THREAD.clone()),
             is_terminal: || io::stderr().is_terminal(),

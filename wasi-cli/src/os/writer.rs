@@ -26,7 +26,7 @@ pub struct Writer(Arc<Queue>);
 impl Writer {
     /// Into `sink`, from a thread of its own.
     pub fn new(sink: impl Write + Send + 'static) -> Self {
-        Self::on(Thread::new(sink))
+        Self::on(Arc::new(Thread::new(sink)))
     }
 
     /// With a buffer of its own, on a thread that others may use.
@@ -218,8 +218,17 @@ impl OutputStream for Stream {
         if state.is_held() {
             return Ok(());
         }
-        state.bytes.extend_from_slice(bytes);
         state.taken += bytes.len() as u64;
+        let mut rest = bytes;
+        if !state.scheduled {
+            let written = queue.thread.write_now(bytes);
+            state.written += written as u64;
+            rest = &bytes[written..];
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        state.bytes.extend_from_slice(rest);
         if !state.scheduled {
             if let Err(error) = queue.thread.schedule(&queue) {
                 state.fail(error);
@@ -255,7 +264,19 @@ impl Drop for Stream {
 }
 
 /// The thread that writes one sink, for any number of queues.
-pub(super) struct Thread(Mutex<Start>);
+pub(super) struct Thread {
+    state: Mutex<ThreadState>,
+    direct: Option<Direct>,
+}
+
+/// Writes at once what it can without waiting, and says how much that was.
+type Direct = Box<dyn Fn(&[u8]) -> usize + Send + Sync>;
+
+struct ThreadState {
+    start: Start,
+    /// How many queues it has or will get: only without any may others write.
+    queues: usize,
+}
 
 enum Start {
     Idle(Box<dyn Write + Send>),
@@ -264,28 +285,61 @@ enum Start {
 }
 
 impl Thread {
-    pub(super) fn new(sink: impl Write + Send + 'static) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Start::Idle(Box::new(sink)))))
+    pub(super) fn new(sink: impl Write + Send + 'static) -> Self {
+        Self {
+            state: Mutex::new(ThreadState {
+                start: Start::Idle(Box::new(sink)),
+                queues: 0,
+            }),
+            direct: None,
+        }
+    }
+
+    /// With a way to write what need not wait, to where the sink writes, which keeps nothing
+    /// back after it is flushed.
+    pub(super) fn with_direct(
+        self,
+        direct: impl Fn(&[u8]) -> usize + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            direct: Some(Box::new(direct)),
+            ..self
+        }
+    }
+
+    /// How much of `bytes` was written, now.
+    fn write_now(&self, bytes: &[u8]) -> usize {
+        let Some(direct) = &self.direct else {
+            return 0;
+        };
+        let state = self.state.lock();
+        match state.queues {
+            0 => direct(bytes).min(bytes.len()),
+            _ => 0,
+        }
     }
 
     fn schedule(&self, queue: &Arc<Queue>) -> io::Result<()> {
-        let mut start = self.0.lock();
-        if let Start::Idle(_) = *start
-            && let Start::Idle(sink) = core::mem::replace(&mut *start, Start::Failed)
+        let mut state = self.state.lock();
+        if let Start::Idle(_) = state.start
+            && let Start::Idle(sink) = core::mem::replace(&mut state.start, Start::Failed)
         {
             let (send, queues) = mpsc::channel();
             thread::Builder::new()
                 .name("wasi-cli-writer".into())
                 .spawn(move || run(sink, &queues))?;
-            *start = Start::Started(send);
+            state.start = Start::Started(send);
         }
-        let sent = match &*start {
+        let sent = match &state.start {
             Start::Started(send) => send.send(queue.clone()).is_ok(),
             _ => false,
         };
         // There is no thread.
-        sent.then_some(())
-            .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+        if !sent {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        state.queues += 1;
+        Ok(())
     }
 }
 
@@ -314,6 +368,9 @@ fn run(mut sink: impl Write, queues: &Receiver<Arc<Queue>>) {
                 state.fail(error);
             }
             state.scheduled = !state.bytes.is_empty();
+            if !state.scheduled {
+                queue.thread.state.lock().queues -= 1;
+            }
             state.scheduled
         };
         queue.changed.wake_all();

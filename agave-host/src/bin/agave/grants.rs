@@ -3,8 +3,9 @@
 use super::Failure;
 use super::directories::{Dir, Fs, Preopen};
 use super::network::NetworkFlags;
-use super::options::{Wasi, Wasm, duration, environment, size};
-use agave_host::{Ctx, CtxBuilder};
+use super::options::{Codegen, Wasi, Wasm, duration, environment, size};
+use agave_host::{Ctx, CtxBuilder, HostBuilder};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use wasi_cli::WasiCliCtx;
@@ -41,6 +42,10 @@ pub(super) struct GrantFlags {
     #[arg(short = 'W', value_name = "KEY=VALUE,…")]
     wasm: Vec<String>,
 
+    /// Set how programs are compiled: cache=n does not keep what is compiled
+    #[arg(short = 'C', value_name = "KEY[=VALUE],…")]
+    codegen: Vec<String>,
+
     /// How much linear memory an instance may have, such as 64M [default: run 4G, serve 256M]
     #[arg(long, value_name = "BYTES", value_parser = size)]
     max_memory: Option<usize>,
@@ -56,6 +61,7 @@ pub(super) struct Grants {
     environment: Vec<(String, String)>,
     network: Reach,
     preopens: Vec<Preopen>,
+    cache: Option<PathBuf>,
     pub(super) max_memory: Option<usize>,
     pub(super) timeout: Option<Duration>,
 }
@@ -84,6 +90,7 @@ impl GrantFlags {
     pub(super) fn grants(&self, files: Mode) -> Result<Grants, Failure> {
         let wasi = Wasi::parse(&self.wasi).map_err(Failure::Usage)?;
         let wasm = Wasm::parse(&self.wasm).map_err(Failure::Usage)?;
+        let codegen = Codegen::parse(&self.codegen).map_err(Failure::Usage)?;
         let network = match (self.network.policy(), wasi.inherit_network) {
             (None, false) => Reach::Nothing,
             (None, true) => Reach::All,
@@ -94,10 +101,25 @@ impl GrantFlags {
             environment: environment(&self.env, wasi.inherit_env).map_err(Failure::Usage)?,
             network,
             preopens: self.fs.preopens(&self.dir, files)?,
+            cache: codegen.cache.then(cache).flatten(),
             max_memory: self.max_memory.or(wasm.max_memory_size),
             timeout: self.timeout.or(wasm.timeout),
         })
     }
+}
+
+/// The directory for what is compiled (XDG Base Directory Specification); `None` where there is
+/// none or it can't be made.
+fn cache() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|it| it.is_absolute())
+    };
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    let cache = caches?.join("agave");
+    std::fs::create_dir_all(&cache).ok()?;
+    Some(cache)
 }
 
 fn log_refusal(refusal: &Refusal) {
@@ -105,6 +127,14 @@ fn log_refusal(refusal: &Refusal) {
 }
 
 impl Grants {
+    /// `host`, with a cache where that is wanted.
+    pub(super) fn host(&self, host: HostBuilder) -> HostBuilder {
+        match &self.cache {
+            Some(directory) => host.cache(directory),
+            None => host,
+        }
+    }
+
     /// Whether any of the network is granted.
     pub(super) fn have_network(&self) -> bool {
         !matches!(self.network, Reach::Nothing)

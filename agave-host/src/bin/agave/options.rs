@@ -16,6 +16,29 @@ pub(super) struct Wasm {
     pub(super) timeout: Option<Duration>,
 }
 
+/// `-C KEY[=VALUE][,…]`: how programs are compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Codegen {
+    pub(super) cache: bool,
+}
+
+impl Codegen {
+    /// As [`Wasi::parse`].
+    ///
+    /// # Errors
+    /// A key or value that is not known, by name.
+    pub(super) fn parse(lists: &[String]) -> Result<Self, String> {
+        let mut codegen = Self { cache: true };
+        for (key, value) in pairs(lists) {
+            match key {
+                "cache" => codegen.cache = flag("-C", key, value)?,
+                _ => return Err(unknown("-C", key, "cache")),
+            }
+        }
+        Ok(codegen)
+    }
+}
+
 impl Wasi {
     /// Takes over what the lists say, in order.
     ///
@@ -188,6 +211,14 @@ mod tests {
             let error = wasi(&[list]).unwrap_err();
             assert!(error.contains(told), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_compiled_is_kept_unless_that_is_switched_off() {
+        let codegen = |list: &[&str]| Codegen::parse(&lists(list));
+        assert_eq!(codegen(&[]), Ok(Codegen { cache: true }));
+        assert_eq!(codegen(&["cache=n"]), Ok(Codegen { cache: false }));
+        assert!(codegen(&["opt-level=2"]).unwrap_err().contains("opt-level"));
     }
 
     #[test]

@@ -120,7 +120,10 @@ fn load(path: &Path, grants: &Grants) -> Result<Program, Failure> {
     let failed = |error: String| Failure::Failed(format!("{}: {error}", path.display()));
     // Nobody else waits for a turn: only a timeout has to interrupt it.
     let host = Host::builder().pool(false).epochs(grants.timeout.is_some());
-    let host = host.build().map_err(|error| failed(error.to_string()))?;
+    let host = grants
+        .host(host)
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
     let program = host.load(&read(path)?);
     let program = program.map_err(|error| failed(error.to_string()))?;
     match (program.is_command(), program.is_proxy()) {

@@ -70,7 +70,11 @@ impl Serve {
             None => AGENT.into(),
         };
         let failed = |told: &dyn Display| Failure::Failed(format!("{}: {told}", self.name()));
-        let program = host.build()?.load(&bytes).map_err(|error| failed(&error))?;
+        let program = grants
+            .host(host)
+            .build()?
+            .load(&bytes)
+            .map_err(|error| failed(&error))?;
         if program.is_command() && !program.is_proxy() {
             let told = "it runs and ends (it exports wasi:cli/run@0.2): use `agave run`";
             return Err(failed(&told));

@@ -1,7 +1,7 @@
 //! The guest of many programs, run as a process.
 
 use super::PATIENCE;
-use super::server::{self, Output, guest, run};
+use super::server::{self, Output, agave, guest, run};
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -21,7 +21,7 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(flags: &[&str], program: &[&str]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_agave"))
+        let child = agave()
             .arg("run")
             .args(flags)
             .arg(guest("command"))

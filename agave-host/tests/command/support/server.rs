@@ -22,6 +22,13 @@ pub(crate) fn guest(name: &str) -> String {
         .expect("a path in Unicode")
 }
 
+/// The command, which keeps what it compiles with what cargo builds.
+pub(crate) fn agave() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_agave"));
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command
+}
+
 /// An `agave serve` that listens on a port of its own. Dropping it kills it.
 pub(crate) struct Server {
     child: Child,
@@ -53,7 +60,7 @@ impl Server {
 
     /// As [`Server::start`], on an address of one's own.
     pub(crate) fn on(address: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_agave"))
+        let mut child = agave()
             .args(["serve", "--addr", address])
             .args(arguments)
             .stdin(Stdio::null())
@@ -240,7 +247,7 @@ pub(crate) struct Output {
 
 /// Runs `agave` with `arguments` to its end.
 pub(crate) fn run(arguments: &[&str]) -> Output {
-    let child = Command::new(env!("CARGO_BIN_EXE_agave"))
+    let child = agave()
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -26,7 +26,7 @@ impl Write for Gate {
 
 fn gate() -> (Arc<Thread>, Receiver<Vec<u8>>, Sender<io::Result<()>>) {
     let ((tell, told), (give, leave)) = (mpsc::channel(), mpsc::channel());
-    (Thread::new(Gate { tell, leave }), told, give)
+    (Arc::new(Thread::new(Gate { tell, leave })), told, give)
 }
 
 fn put(writer: &Writer, bytes: &[u8]) -> DynOutputStream {
@@ -242,6 +242,50 @@ fn outputs_on_one_thread_take_turns() {
         give.send(Ok(())).unwrap();
         assert_eq!(told.recv_timeout(LONG).unwrap(), expected);
     }
+}
+
+#[test]
+fn what_need_not_wait_is_written_at_once_and_never_before_what_waits() {
+    let (thread, told, give) = gate();
+    let (tell, direct) = mpsc::channel();
+    let room = Arc::new(Mutex::new(3));
+    let thread = Arc::into_inner(thread).unwrap().with_direct({
+        let room = room.clone();
+        move |bytes: &[u8]| {
+            let mut room = room.lock();
+            let written = bytes.len().min(*room);
+            *room -= written;
+            tell.send(bytes[..written].to_vec()).unwrap();
+            written
+        }
+    });
+    let thread = Arc::new(thread);
+    let (writer, other) = (Writer::on(thread.clone()), Writer::on(thread));
+    let mut stream = put(&writer, b"ab");
+    assert_eq!(direct.try_recv().unwrap(), b"ab");
+    stream.flush().unwrap();
+    assert!(is_ready(&mut stream), "it is written");
+
+    // One more byte goes at once, the rest to the thread.
+    put(&writer, b"cde");
+    assert_eq!(direct.try_recv().unwrap(), b"c");
+    assert_eq!(told.recv_timeout(LONG).unwrap(), b"de");
+    *room.lock() = 100;
+    put(&writer, b"f");
+    put(&other, b"g");
+    assert!(direct.try_recv().is_err(), "the thread still writes");
+    // It has seen neither, and takes turns.
+    for expected in [b"g", b"f"] {
+        give.send(Ok(())).unwrap();
+        assert_eq!(told.recv_timeout(LONG).unwrap(), expected);
+    }
+    give.send(Ok(())).unwrap();
+    for writer in [&writer, &other] {
+        pollster::block_on(writer.written()).unwrap();
+    }
+    put(&other, b"h");
+    assert_eq!(direct.try_recv().unwrap(), b"h");
+    assert!(told.try_recv().is_err());
 }
 
 struct Panics;
