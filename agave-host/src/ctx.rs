@@ -147,3 +147,26 @@ impl CtxBuilder {
         self.0
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use wasi_clocks::manual::ManualClock;
+    use wasi_filesystem::memory::MemFs;
+    use wasi_filesystem::{DescriptorFlags, OpenFlags, PathFlags, vfs};
+
+    /// How `remove_dir_all` of Rust's standard library opens a directory.
+    #[test]
+    fn a_guest_can_change_directories_that_it_opened_for_reading() {
+        let fs = Arc::new(MemFs::new(Arc::new(ManualClock::default())));
+        fs.create_dir_all("dir/below").unwrap();
+        let preopen = vfs::directory(fs.clone());
+        let mut ctx = Ctx::builder().preopen(preopen, "/").build();
+        let (root, _) = ctx.filesystem.get_directories().remove(0);
+        let (path_flags, open_flags) = (PathFlags::empty(), OpenFlags::DIRECTORY);
+        let dir = root.open_at(path_flags, "dir", open_flags, DescriptorFlags::READ);
+        let dir = pollster::block_on(dir.finish()).unwrap();
+        pollster::block_on(dir.remove_directory_at("below").finish()).unwrap();
+        assert!(fs.read_dir("dir").unwrap().is_empty());
+    }
+}
