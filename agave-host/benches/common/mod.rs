@@ -97,22 +97,40 @@ impl Column {
 /// What the command line asks for.
 pub(crate) struct Plan {
     /// A small part of the work, once.
-    pub(crate) quick: bool,
+    quick: bool,
     /// Only rows whose name has one of these in it; all, if there is none.
-    pub(crate) only: Vec<String>,
+    rows: Vec<String>,
+    /// Only columns with these names, besides this process; all, if there is none.
+    columns: Vec<String>,
 }
 
 impl Plan {
     /// From the command line. Without cargo's `--bench`, this is a test that all of it works.
-    pub(crate) fn new() -> Self {
-        let (mut bench, mut only) = (false, Vec::new());
-        for argument in std::env::args().skip(1) {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let mut bench = false;
+        let (mut rows, mut columns) = (Vec::new(), Vec::new());
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--bench" => bench = true,
-                _ => only.push(argument),
+                "--only" => columns.extend(arguments.next()),
+                other if other.starts_with('-') => {
+                    let known = "--only COLUMN, PART-OF-A-ROW'S-NAME…";
+                    return Err(format!("unknown argument `{other}`: {known}").into());
+                }
+                _ => rows.push(argument),
             }
         }
         let quick = !bench || std::env::var_os("AGAVE_BENCH_QUICK").is_some();
-        Self { quick, only }
+        Ok(Self {
+            quick,
+            rows,
+            columns,
+        })
+    }
+
+    /// Whether to measure the host `column`.
+    pub(crate) fn has(&self, column: Column) -> bool {
+        self.columns.is_empty() || self.columns.iter().any(|name| name == column.name())
     }
 }

@@ -61,7 +61,7 @@ impl Table {
         println!("|---|{}---|---|---|", "---|".repeat(self.columns.len()));
         for row in rows {
             let wanted = |part: &String| row.name.contains(part.as_str());
-            if plan.only.is_empty() || plan.only.iter().any(wanted) {
+            if plan.rows.is_empty() || plan.rows.iter().any(wanted) {
                 self.row(plan, row)?;
             }
         }

@@ -5,7 +5,7 @@
 //! take turns in one process, on the same files.
 //!
 //! ```text
-//! cargo bench -p agave-host --bench files [-- PART-OF-A-ROW'S-NAME…]
+//! cargo bench -p agave-host --bench files [-- [--only COLUMN] PART-OF-A-ROW'S-NAME…]
 //! ```
 //!
 //! With `AGAVE_BENCH_QUICK` in the environment it does a 64th, once.
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    let plan = Plan::new();
+    let plan = Plan::new()?;
     let tree = Tree::new()?;
     let native = Native::new(tree.path())?;
     let native = move |function: &str, parameters: &[u64]| native.call(function, parameters);
@@ -50,7 +50,9 @@ fn run() -> Result<(), Failure> {
         Column::Agave { inline: false },
         Column::Agave { inline: true },
     ] {
-        columns.push((column, column.subject(tree.path())?));
+        if plan.has(column) {
+            columns.push((column, column.subject(tree.path())?));
+        }
     }
     let mut table = Table {
         statistic: Statistic {

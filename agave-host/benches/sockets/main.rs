@@ -3,7 +3,7 @@
 //! host functions that do nothing.
 //!
 //! ```text
-//! cargo bench -p agave-host --bench sockets [-- PART-OF-A-ROW'S-NAME…]
+//! cargo bench -p agave-host --bench sockets [-- [--only COLUMN] PART-OF-A-ROW'S-NAME…]
 //! ```
 //!
 //! With `AGAVE_BENCH_QUICK` in the environment it does a 64th, once.
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    let plan = Plan::new();
+    let plan = Plan::new()?;
     let peer = Peer::start()?;
     let mut columns: Vec<(Column, Box<dyn Subject>)> = vec![
         (Column::Own("native"), Box::new(plain::call)),
@@ -48,7 +48,9 @@ fn run() -> Result<(), Failure> {
         Column::Tuned { blocking: false },
         Column::Agave { inline: false },
     ] {
-        columns.push((column, column.subject(Path::new("."))?));
+        if plan.has(column) {
+            columns.push((column, column.subject(Path::new("."))?));
+        }
     }
     let mut table = Table {
         statistic: Statistic {
