@@ -5,7 +5,8 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 use core::task::{Context, Poll};
 pub use wasi_io::memory::{Output, Sink};
-use wasi_io::{DynInputStream, DynOutputStream, InputStream, Pollable, StreamError, sync::Mutex};
+use wasi_io::{DynInputStream, DynOutputStream, InputStream, Pollable, StreamError};
+use wasi_io::{poll_read_held, sync::Mutex};
 
 /// Reads from one stream: what each stream of a guest takes, the next one does not see.
 #[derive(Clone)]
@@ -54,10 +55,7 @@ impl InputStream for Share {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<Result<usize, StreamError>> {
-        self.poll_read_bytes(cx, buf.len()).map_ok(|bytes| {
-            buf[..bytes.len()].copy_from_slice(&bytes);
-            bytes.len()
-        })
+        poll_read_held(self, cx, buf)
     }
 
     fn poll_read_bytes(

@@ -58,6 +58,22 @@ pub trait InputStream: Pollable {
     }
 }
 
+/// [`InputStream::poll_read`] of a stream whose [`InputStream::poll_read_bytes`] is its own, and
+/// gives bytes that it holds already: copies them.
+///
+/// # Errors
+/// As [`InputStream::poll_read`].
+pub fn poll_read_held(
+    stream: &mut (impl InputStream + ?Sized),
+    cx: &mut Context<'_>,
+    buf: &mut [u8],
+) -> Poll<Result<usize, StreamError>> {
+    stream.poll_read_bytes(cx, buf.len()).map_ok(|bytes| {
+        buf[..bytes.len()].copy_from_slice(&bytes);
+        bytes.len()
+    })
+}
+
 /// A sink of bytes (`wasi:io/streams.output-stream`).
 ///
 /// Its [`Pollable::poll_ready`] is ready when [`OutputStream::check_write`] would give at

@@ -19,7 +19,7 @@ pub mod sync;
 pub mod testkit;
 mod wakers;
 
-pub use backend::{InputStream, OutputStream, Pollable};
+pub use backend::{InputStream, OutputStream, Pollable, poll_read_held};
 pub use ctx::WasiIoCtx;
 #[cfg(feature = "p2")]
 pub use host::p2;

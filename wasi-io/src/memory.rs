@@ -1,7 +1,7 @@
 //! Streams that need no operating system.
 
 use crate::sync::Mutex;
-use crate::{InputStream, OutputStream, Pollable, WakerSet};
+use crate::{InputStream, OutputStream, Pollable, WakerSet, poll_read_held};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -161,10 +161,7 @@ impl InputStream for Input {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<Result<usize, StreamError>> {
-        self.poll_read_bytes(cx, buf.len()).map_ok(|bytes| {
-            buf[..bytes.len()].copy_from_slice(&bytes);
-            bytes.len()
-        })
+        poll_read_held(self, cx, buf)
     }
 
     fn poll_read_bytes(

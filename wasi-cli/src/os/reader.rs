@@ -7,7 +7,8 @@ use std::io::{self, ErrorKind, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
-use wasi_io::{DynInputStream, InputStream, Pollable, StreamError, WakerSet, sync::Mutex};
+use wasi_io::{DynInputStream, InputStream, Pollable, StreamError, WakerSet};
+use wasi_io::{poll_read_held, sync::Mutex};
 
 /// What one read brings at most, in bytes.
 const CHUNK: usize = 16 << 10;
@@ -177,10 +178,7 @@ impl InputStream for Reader {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<Result<usize, StreamError>> {
-        self.poll_read_bytes(cx, buf.len()).map_ok(|bytes| {
-            buf[..bytes.len()].copy_from_slice(&bytes);
-            bytes.len()
-        })
+        poll_read_held(self, cx, buf)
     }
 
     fn poll_read_bytes(
