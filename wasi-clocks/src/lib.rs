@@ -13,6 +13,8 @@ pub mod manual;
 #[cfg(feature = "std")]
 pub mod os;
 mod sleep;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod timezone;
 
 pub use backend::{MonotonicClock, Timezone, WallClock};

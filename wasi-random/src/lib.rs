@@ -12,6 +12,8 @@ mod host;
 #[cfg(feature = "std")]
 pub mod os;
 pub mod seeded;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use backend::Random;
 pub use ctx::{RandomError, WasiRandomCtx};
