@@ -178,11 +178,12 @@ pub(super) fn run(kit: &Kit<'_>) -> Report {
 }
 
 /// A pair that fails every check, where there is no connection to be had.
-fn closed() -> (Box<dyn OutputStream>, Box<dyn InputStream>) {
+fn closed() -> Streams {
     let (writer, _) = memory::pipe(1);
     (Box::new(writer), Box::new(memory::Input::default()))
 }
 
+type Streams = (Box<dyn OutputStream>, Box<dyn InputStream>);
 type Ends = (Arc<dyn TcpStream>, Arc<dyn TcpStream>);
 
 impl Kit<'_> {
@@ -215,7 +216,7 @@ impl Kit<'_> {
     }
 
     /// The output of one end and the input of the other.
-    fn streams(&self) -> Result<(Box<dyn OutputStream>, Box<dyn InputStream>), String> {
+    fn streams(&self) -> Result<Streams, String> {
         let (client, server) = self.pair()?;
         let slots = Slots::new(2);
         let slot = || slots.take(ErrorCode::NewSocketLimit).map(Arc::new);
