@@ -37,9 +37,6 @@ const FRAME: usize = 1 << 10;
 
 #[derive(clap::Args)]
 pub(super) struct Run {
-    #[command(flatten)]
-    grants: GrantFlags,
-
     /// What the program is told that it is called; the name of its file, unless set
     #[arg(long, value_name = "NAME")]
     argv0: Option<String>,
@@ -47,6 +44,10 @@ pub(super) struct Run {
     /// The component to run, and its arguments
     #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true)]
     program: Vec<OsString>,
+
+    // Last: what follows in the help would stand under their heading.
+    #[command(flatten)]
+    grants: GrantFlags,
 }
 
 impl Run {

@@ -38,9 +38,6 @@ pub(super) struct Serve {
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
     addr: SocketAddr,
 
-    #[command(flatten)]
-    grants: GrantFlags,
-
     /// How many requests are in guests' hands at once; the rest wait, then get a 503
     #[arg(long, value_name = "N", default_value_t = 1000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -50,6 +47,10 @@ pub(super) struct Serve {
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     max_instance_reuse_count: u32,
+
+    // Last: what follows in the help would stand under their heading.
+    #[command(flatten)]
+    grants: GrantFlags,
 }
 
 impl Serve {
