@@ -310,8 +310,11 @@ impl Drop for Reader {
     fn drop(&mut self) {
         let unwanted = {
             let mut state = self.channel.state.lock();
+            // Who has all that `Content-Length` says is at the end before the guest says so,
+            // and the guest, which has yet to flush and finish, has done nothing wrong.
+            let has_all = state.queued == 0 && state.expected == Some(state.written);
             state.queued = 0;
-            if let End::Open = state.end {
+            if matches!(state.end, End::Open) && !has_all {
                 state.end = End::Unwanted;
             }
             let (queue, tail) = (mem::take(&mut state.queue), mem::take(&mut state.tail));

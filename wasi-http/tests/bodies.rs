@@ -240,6 +240,33 @@ fn a_reader_that_goes_away_closes_the_stream() {
     assert_eq!(body.finish(None), Ok(()));
 }
 
+#[test]
+fn a_reader_that_has_all_of_the_content_goes_away_and_the_stream_stays_open() {
+    for (read, open) in [(true, true), (false, false)] {
+        let (mut body, mut reader) = OutgoingBody::new(MessageKind::Request, Some(4), 4);
+        let mut stream = body.write().unwrap();
+        write(&mut stream, b"1234").unwrap();
+        if read {
+            assert_eq!(data(&mut reader), b"1234");
+        }
+        drop(reader);
+        assert_eq!(stream.flush().is_ok(), open);
+        assert_eq!(stream.check_write().is_ok(), open);
+        let more = write(&mut stream, b"5");
+        assert!(more.is_err());
+        if open {
+            assert_eq!(
+                code(more.unwrap_err()),
+                ErrorCode::HttpRequestBodySize(Some(5))
+            );
+        }
+    }
+    let (mut body, reader) = OutgoingBody::new(MessageKind::Request, Some(0), 4);
+    drop(reader);
+    assert!(body.write().unwrap().check_write().is_ok());
+    assert_eq!(body.finish(None), Ok(()));
+}
+
 /// A body under way: the guest's end of the other message writes it.
 fn open() -> (OutgoingBody, IncomingBody) {
     let (writer, reader) = OutgoingBody::new(MessageKind::Request, None, 100);
