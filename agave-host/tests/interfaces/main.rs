@@ -3,6 +3,7 @@
 
 mod codes;
 mod escape;
+mod functions;
 mod machine;
 mod memory;
 mod names;

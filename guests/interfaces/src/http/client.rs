@@ -424,12 +424,9 @@ fn refused(checks: &mut Checks) {
     checks.eq("set-first-byte-timeout", set, OK);
     let future = outgoing_handler::handle(request, Some(options));
     let code = future.and_then(|future| wait(&future)).err();
-    checks.one_of(
+    checks.eq(
         "first-byte-timeout",
         code,
-        &[
-            Some(ErrorCode::HttpResponseTimeout),
-            Some(ErrorCode::ConnectionReadTimeout),
-        ],
+        Some(ErrorCode::HttpResponseTimeout),
     );
 }
