@@ -152,6 +152,7 @@ fn cli_in_memory() {
 #[test]
 fn cli_on_this_machine() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_agave"));
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.arg("run");
     for (name, value) in ENVIRONMENT {
         command.arg("--env").arg(format!("{name}={value}"));
