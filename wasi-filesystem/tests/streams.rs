@@ -415,6 +415,30 @@ fn a_write_that_has_to_wait_holds_back_the_permit_until_all_is_written() {
 }
 
 #[test]
+fn a_write_that_waits_and_does_not_by_turns_is_whole_and_in_order() {
+    let (disk, file) = file_of(b"");
+    for step in [1, 2, 3] {
+        disk.step.store(step, SeqCst);
+        for mut stream in [
+            output(&file, 0),
+            DynOutputStream::new(file.append_via_stream().unwrap()),
+        ] {
+            disk.by_turns.store(false, SeqCst);
+            disk.later.store(false, SeqCst);
+            now(file.set_size(0)).unwrap();
+            disk.by_turns.store(true, SeqCst);
+            stream.check_write().unwrap();
+            stream.write(b"0123").unwrap().unwrap();
+            stream.write_bytes("45678".into()).unwrap().unwrap();
+            while !is_ready(&mut stream) {
+                disk.proceed();
+            }
+            assert_eq!(disk.contents("file"), b"012345678", "in steps of {step}");
+        }
+    }
+}
+
+#[test]
 fn a_blocking_flush_ends_when_the_bytes_are_with_the_backend() {
     let (disk, file) = file_of(b"");
     disk.later.store(true, SeqCst);

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use core::future::poll_fn;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use wasi_filesystem::{
     DirectoryEntry, ErrorCode, File, NewTimestamp, Object, OpenFlags, PathFlags, Result,
     WasiFilesystemCtx,
 };
-use wasi_io::{Op, WakerSet};
+use wasi_io::Op;
 
 /// All that tests and files share.
 #[derive(Default)]
@@ -23,6 +23,8 @@ pub(crate) struct Disk {
     pub(crate) calls: Mutex<Vec<String>>,
     /// Whether operations on contents wait for [`Disk::proceed`].
     pub(crate) later: AtomicBool,
+    /// Whether every other of these waits.
+    pub(crate) by_turns: AtomicBool,
     /// Whether the answer to stat comes later, that is, in these tests never.
     pub(crate) stat_later: AtomicBool,
     /// The most bytes of one read or write; 0 is without a limit.
@@ -119,23 +121,22 @@ impl Disk {
         if let Some(code) = *self.fails.lock().unwrap() {
             return Op::failed(code);
         }
-        if !self.later.load(SeqCst) {
+        let turn = self.by_turns.load(SeqCst);
+        if !self.later.fetch_xor(turn, SeqCst) {
             return Op::Ready(job());
         }
-        let done = Arc::new((Mutex::new(None), WakerSet::new()));
-        let to_do = done.clone();
+        // As futures do, it remembers the last task alone.
+        let shared = Arc::new(Mutex::new((None, Waker::noop().clone())));
+        let to_do = shared.clone();
         self.waiting.lock().unwrap().push(Box::new(move || {
-            *to_do.0.lock().unwrap() = Some(job());
-            to_do.1.wake_all();
+            let mut shared = to_do.lock().unwrap();
+            shared.0 = Some(job());
+            shared.1.wake_by_ref();
         }));
         Op::Pending(Box::pin(poll_fn(move |cx| {
-            match done.0.lock().unwrap().take() {
-                Some(result) => Poll::Ready(result),
-                None => {
-                    done.1.register(cx.waker());
-                    Poll::Pending
-                }
-            }
+            let mut shared = shared.lock().unwrap();
+            shared.1.clone_from(cx.waker());
+            shared.0.take().map_or(Poll::Pending, Poll::Ready)
         })))
     }
 }
