@@ -1,4 +1,6 @@
-//! The kit passes the backends that need no operating system, and names what is wrong.
+//! The kit passes the backends that need no operating system, and the wrappers.
+
+mod wrapped;
 
 use std::sync::Arc;
 use wasi_clocks::manual::ManualClock;
@@ -56,4 +58,13 @@ fn an_overlay_keeps_every_guarantee_over_any_layers() {
         assert_eq!(upper.usage(), empty);
         assert_eq!(lower.usage(), before);
     }
+}
+
+#[test]
+fn operations_that_are_pending_keep_every_guarantee() {
+    let slow = || Arc::new(wrapped::Slow(vfs::directory(mem_fs())));
+    assert_whole(&testkit::run(&AtOnce, slow()));
+    let overlay = || vfs::directory(Arc::new(Overlay::new(slow(), slow())));
+    assert_whole(&testkit::run(&AtOnce, overlay()));
+    assert_whole(&testkit::run(&AtOnce, Arc::new(wrapped::Slow(overlay()))));
 }

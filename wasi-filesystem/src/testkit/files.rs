@@ -223,7 +223,7 @@ fn write_nothing(kit: &Kit<'_>) -> Seen {
 }
 
 fn shared(kit: &Kit<'_>) -> Seen {
-    let writer = kit.file("file")?;
+    let writer = kit.write("file", b"at first")?;
     let reader: Arc<dyn File> = match kit.try_open(FOLLOW, "file", NONE, READ)? {
         Ok(Object::File(file)) => file,
         Ok(Object::Directory(_)) => return broken("opening a file", "a directory"),

@@ -23,6 +23,9 @@ pub(super) const NONE: OpenFlags = OpenFlags::empty();
 pub(super) const READ: DescriptorFlags = DescriptorFlags::READ;
 pub(super) const BOTH: DescriptorFlags = DescriptorFlags::READ.union(DescriptorFlags::WRITE);
 
+/// More names than any check makes in a directory.
+const NAMES_MAX: usize = 1000;
+
 /// A directory, and how to wait for it.
 pub(super) struct Kit<'a> {
     pub(super) driver: &'a dyn Driver,
@@ -264,15 +267,26 @@ impl<'a> Kit<'a> {
         }
     }
 
-    /// All entries, by name.
-    pub(super) fn list(&self) -> Seen<Vec<DirectoryEntry>> {
+    /// The entries, by name; no more than `max` and one.
+    pub(super) fn some(&self, max: usize) -> Seen<Vec<DirectoryEntry>> {
         let mut entries = self.entries()?;
         let mut all = Vec::new();
-        while let Some(entry) = self.next(&mut *entries)? {
+        while all.len() <= max
+            && let Some(entry) = self.next(&mut *entries)?
+        {
             all.push(entry);
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
+    }
+
+    /// All entries of a directory that the checks made, by name.
+    pub(super) fn list(&self) -> Seen<Vec<DirectoryEntry>> {
+        let all = self.some(NAMES_MAX)?;
+        match all.len() > NAMES_MAX {
+            true => broken("a listing", "more entries than were made"),
+            false => Ok(all),
+        }
     }
 
     /// That there are just these names.
@@ -282,15 +296,18 @@ impl<'a> Kit<'a> {
         same("names in the directory", &seen[..], names)
     }
 
-    /// Removes `path` and what is in it: never more levels than the checks make.
-    pub(super) fn remove(&self, path: &str) -> Seen {
+    /// Removes `path` and what is in it, down to `levels` of directories.
+    pub(super) fn remove(&self, path: &str, levels: usize) -> Seen {
         let stat = self.stat(NO_FOLLOW, path)?;
         if stat.descriptor_type != DescriptorType::Directory {
             return self.unlink(path);
         }
+        let Some(levels) = levels.checked_sub(1) else {
+            return broken(&format!("removing {path:?}"), "more levels than were made");
+        };
         let below = self.below(path)?;
         for entry in below.list()? {
-            below.remove(&entry.name)?;
+            below.remove(&entry.name, levels)?;
         }
         self.rmdir(path)
     }

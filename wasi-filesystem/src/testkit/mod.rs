@@ -41,6 +41,9 @@ type Check = (&'static str, fn(&Kit<'_>) -> Seen);
 /// Where in the directory the checks are run.
 const SCRATCH: &str = "wasi-filesystem-testkit";
 
+/// Levels of directories that the checks make.
+const LEVELS: usize = 10;
+
 /// Checks the backend of `directory`; `driver` moves it on where operations are pending.
 pub fn run(driver: &dyn Driver, directory: Arc<dyn Directory>) -> Report {
     let mut report = Report::new("a directory");
@@ -74,6 +77,8 @@ pub fn run(driver: &dyn Driver, directory: Arc<dyn Directory>) -> Report {
             check(&scratch.below(&path)?)
         });
     }
-    report.check("all that was made can be removed", || kit.remove(SCRATCH));
+    report.check("all that was made can be removed", || {
+        kit.remove(SCRATCH, LEVELS)
+    });
     report
 }
