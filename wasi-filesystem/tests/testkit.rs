@@ -68,3 +68,25 @@ fn operations_that_are_pending_keep_every_guarantee() {
     assert_whole(&testkit::run(&AtOnce, overlay()));
     assert_whole(&testkit::run(&AtOnce, Arc::new(wrapped::Slow(overlay()))));
 }
+
+#[cfg(feature = "std")]
+#[test]
+fn an_overlay_over_files_of_this_machine_keeps_every_guarantee() {
+    use wasi_filesystem::os::{Mode, OsDirectory};
+    use wasi_io::os::Runtime;
+    use wasi_io::testkit::Threads;
+
+    for mode in [Mode::Inline, Mode::Offload(Runtime::current())] {
+        let temp = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [lower, upper] = temp.each_ref().map(|dir| {
+            let dir = OsDirectory::open_ambient(dir.path(), mode.clone()).unwrap();
+            Arc::new(dir)
+        });
+        let lower = Arc::new(ReadOnly::new(lower));
+        let overlay = vfs::directory(Arc::new(Overlay::new(lower, upper)));
+        testkit::run(&Threads, overlay).assert_ok();
+        for dir in temp {
+            assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+        }
+    }
+}
