@@ -3,9 +3,14 @@
 mod wrapped;
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use wasi_clocks::manual::ManualClock;
 use wasi_filesystem::memory::MemFs;
-use wasi_filesystem::{Overlay, ReadOnly, testkit, vfs};
+use wasi_filesystem::{
+    DescriptorStat, DescriptorType, DirectoryEntries, DirectoryEntry, ErrorCode, Overlay, ReadOnly,
+    Result, Vfs, testkit, vfs,
+};
+use wasi_io::Op;
 use wasi_io::testkit::{AtOnce, Report};
 
 fn mem_fs() -> Arc<MemFs> {
@@ -69,9 +74,95 @@ fn operations_that_are_pending_keep_every_guarantee() {
     assert_whole(&testkit::run(&AtOnce, Arc::new(wrapped::Slow(overlay()))));
 }
 
+#[test]
+fn an_overlay_over_an_overlay_keeps_every_guarantee() {
+    let memory = || vfs::directory(mem_fs());
+    let lower = vfs::directory(Arc::new(Overlay::new(memory(), memory())));
+    let overlay = Overlay::new(lower, memory());
+    assert_whole(&testkit::run(&AtOnce, vfs::directory(Arc::new(overlay))));
+}
+
+/// A directory with one file: as little as a filesystem can be.
+struct OneFile;
+
+#[derive(Clone, Copy)]
+enum Inode {
+    Root,
+    File,
+}
+
+struct OneEntry(Option<DirectoryEntry>);
+
+impl DirectoryEntries for OneEntry {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<DirectoryEntry>>> {
+        Poll::Ready(Ok(self.0.take()))
+    }
+}
+
+impl Vfs for OneFile {
+    type Inode = Inode;
+
+    fn is_read_only(&self) -> bool {
+        true
+    }
+
+    fn root(&self) -> Inode {
+        Inode::Root
+    }
+
+    fn descriptor_type(&self, inode: &Inode) -> DescriptorType {
+        match inode {
+            Inode::Root => DescriptorType::Directory,
+            Inode::File => DescriptorType::RegularFile,
+        }
+    }
+
+    fn stat(&self, inode: &Inode) -> Op<Result<DescriptorStat>> {
+        Op::Ready(Ok(DescriptorStat {
+            descriptor_type: self.descriptor_type(inode),
+            link_count: 1,
+            size: 5,
+            inode: *inode as u64 + 1,
+            ..DescriptorStat::default()
+        }))
+    }
+
+    fn lookup(&self, _: &Inode, name: &str) -> Op<Result<Inode>> {
+        Op::Ready(match name {
+            "file" => Ok(Inode::File),
+            _ => Err(ErrorCode::NoEntry),
+        })
+    }
+
+    fn read_directory(&self, _: &Inode) -> Op<Result<Box<dyn DirectoryEntries>>> {
+        Op::Ready(Ok(Box::new(OneEntry(Some(DirectoryEntry {
+            descriptor_type: DescriptorType::RegularFile,
+            name: "file".into(),
+            inode: 2,
+        })))))
+    }
+
+    fn read_at(
+        &self,
+        _: &Inode,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Op<Result<usize>, Result<bytes::Bytes>> {
+        let rest = b"hello".get(offset as usize..).unwrap_or_default();
+        let n = rest.len().min(buf.len());
+        buf[..n].copy_from_slice(&rest[..n]);
+        Op::Ready(Ok(n))
+    }
+}
+
+#[test]
+fn a_filesystem_that_is_only_what_it_must_be_is_read_only_and_passes() {
+    assert_whole(&testkit::run(&AtOnce, vfs::directory(Arc::new(OneFile))));
+}
+
 #[cfg(feature = "std")]
 #[test]
-fn an_overlay_over_files_of_this_machine_keeps_every_guarantee() {
+fn an_overlay_over_files_files_of_this_machine_keeps_every_guarantee() {
     use wasi_filesystem::os::{Mode, OsDirectory};
     use wasi_io::os::Runtime;
     use wasi_io::testkit::Threads;

@@ -79,9 +79,7 @@ impl Pages {
                 None if new == 0 => break,
                 None => {
                     new -= 1;
-                    let mut fresh = vec![0; PAGE_LEN].into_boxed_slice();
-                    fresh[at..at + length].copy_from_slice(piece);
-                    self.map.insert(page, fresh);
+                    self.map.insert(page, fresh(at, piece));
                 }
             }
             written += length;
@@ -106,6 +104,16 @@ impl Pages {
         self.size = size;
         before - self.kept()
     }
+}
+
+/// A page with `piece` in it, from `at` on.
+fn fresh(at: usize, piece: &[u8]) -> Box<[u8]> {
+    if piece.len() == PAGE_LEN {
+        return piece.into();
+    }
+    let mut page = vec![0; PAGE_LEN].into_boxed_slice();
+    page[at..at + piece.len()].copy_from_slice(piece);
+    page
 }
 
 /// A range of a file, page by page: the page, where in it, and how many bytes of it.

@@ -80,7 +80,8 @@ enum Key {
 
 impl Overlay {
     /// Over `lower`, with the changes in `upper`: directories of any backends, which must not
-    /// contain each other.
+    /// contain each other. `upper` can't be of an overlay itself, which refuses the names that
+    /// this one needs; `lower` can.
     pub fn new(lower: Arc<dyn Directory>, upper: Arc<dyn Directory>) -> Self {
         let core = Arc::new(Core {
             // Not a small number, which the layers' own would soon meet.

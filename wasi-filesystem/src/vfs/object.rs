@@ -198,6 +198,9 @@ impl Opening {
             true => Access::Write,
             false => Access::Read,
         };
+        if access != Access::Read && vfs.is_read_only() {
+            return Op::failed(ErrorCode::ReadOnly);
+        }
         let flags = self.flags;
         vfs.open(&inode, access).and_then(move |inode| {
             let cut = match truncate {
