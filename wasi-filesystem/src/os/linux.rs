@@ -4,7 +4,7 @@
 //! that is open already, never `..` and without following it if it is a link: such a call
 //! can't lead anywhere else.
 
-use super::path::{code, follow, is_name, split};
+use super::path::{code, follow, split};
 use crate::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
     NewTimestamp, OpenFlags, PathFlags, Result,
@@ -173,6 +173,11 @@ fn reopen_fd(dir: &Dir) -> rustix::io::Result<OwnedFd> {
 /// `dir`, as a handle for more than paths.
 pub(super) fn reopen(dir: &Dir) -> std::io::Result<Dir> {
     Ok(Dir::from_std_file(reopen_fd(dir)?.into()))
+}
+
+/// Whether `path` is a name in the directory that it starts from.
+fn is_name(path: &str) -> bool {
+    !path.is_empty() && path != "." && path != ".." && !path.contains('/')
 }
 
 /// An open file and what it is.

@@ -34,11 +34,6 @@ pub(super) fn split(path: &str) -> Result<(&str, &str)> {
     }
 }
 
-/// Whether `path` is a name in the directory that it starts from.
-pub(super) fn is_name(path: &str) -> bool {
-    !path.is_empty() && path != "." && path != ".." && !path.contains('/')
-}
-
 /// The path of what `path` leads to when the symbolic links at its end are followed. It is
 /// for calls that can't follow them safely, and may have been outrun when it is used: then
 /// the call fails or has a link itself as its object.
