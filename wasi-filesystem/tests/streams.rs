@@ -214,6 +214,23 @@ fn what_the_guest_writes_is_seen_by_a_stream_that_read_ahead() {
 }
 
 #[test]
+fn a_write_is_seen_though_only_one_side_knows_which_file_it_is() {
+    for (reader_knows, writer_knows) in [(true, false), (false, true)] {
+        let disk = Disk::new();
+        disk.add("file", b"0123");
+        disk.link("file", "alias");
+        let dir = Disk::root(disk.ctx());
+        let (file, alias) = (open(&dir, "file", READ), open(&dir, "alias", WRITE));
+        let mut stream = input(&file, 0);
+        disk.stat_later.store(!reader_knows, SeqCst);
+        assert!(is_ready(&mut stream));
+        disk.stat_later.store(!writer_knows, SeqCst);
+        now(alias.write(b"xy", 1)).unwrap();
+        assert_eq!(rest(&mut stream, 100), b"0xy3");
+    }
+}
+
+#[test]
 fn an_end_that_was_seen_ahead_is_none_after_a_write() {
     let (_disk, file) = file_of(b"01");
     let mut stream = input(&file, 0);
