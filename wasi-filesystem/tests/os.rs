@@ -366,3 +366,21 @@ fn offloaded_operations_work_inside_of_tokio_and_end_with_its_runtime() {
         assert!(!temp.path().join("e").exists());
     }
 }
+
+#[test]
+fn offloaded_what_is_on_the_disk_alone_is_read_whole_and_can_be_given_up() {
+    let (_temp, dir) = directory(&modes()[1]);
+    let file = open(&dir, "f", CREATE, BOTH).unwrap();
+    let bytes: Vec<u8> = (0..300_000u32).map(|n| n as u8 ^ (n >> 8) as u8).collect();
+    let mut written = 0;
+    while written < bytes.len() {
+        written += done(file.write_at(written as u64, &bytes[written..])).unwrap();
+    }
+    for _ in 0..20 {
+        done(file.sync()).unwrap();
+        done(file.advise(0, 0, Advice::DontNeed)).unwrap();
+        let mut buf = vec![0; 100_000];
+        drop(file.read_at(100_000, &mut buf));
+        assert_eq!(read(&*file, 0, bytes.len() + 1).as_ref(), Ok(&bytes));
+    }
+}
