@@ -92,7 +92,10 @@ fn run() -> io::Result<()> {
                 .iter()
                 .for_each(|name| println!("{}", name.to_string_lossy()));
         }
-        "connect" => drop(io::copy(&mut TcpStream::connect(argument(2)?)?, &mut stdout)?),
+        "connect" => drop(io::copy(
+            &mut TcpStream::connect(argument(2)?)?,
+            &mut stdout,
+        )?),
         other => return Err(io::Error::other(format!("no program `{other}`"))),
     }
     stdout.flush()
