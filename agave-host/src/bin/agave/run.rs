@@ -22,8 +22,11 @@ use wasi_io::os::Runtime;
 use wasi_sockets::os::OsNetwork;
 use wasmtime::WasmBacktrace;
 
-/// What a program may have where no limit is set: all that 32 bits can address.
+/// What a program may have where no limit is set: all that 32 bits can address. It has the
+/// process to itself, and may be a large one.
 const MEMORY: usize = 1 << 32;
+const TABLE_ELEMENTS: usize = 1_000_000;
+const CALL_BYTES: usize = 128 << 20;
 
 /// The exit code of a process that a broken pipe ends: 128 and `SIGPIPE`.
 const BROKEN_PIPE: u8 = 128 + 13;
@@ -89,6 +92,8 @@ fn run(path: &Path, cli: WasiCliCtx, grants: &Grants) -> Result<ExitCode, Failur
     let nanoseconds = |timeout: Duration| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
     let limits = Limits::new()
         .memory(grants.max_memory.unwrap_or(MEMORY))
+        .table_elements(TABLE_ELEMENTS)
+        .call_bytes(CALL_BYTES)
         .timeout(grants.timeout.map(nanoseconds));
     // Outside of that runtime: it has a thread, so that requests go on while the guest computes.
     let sends = grants.have_network() && program.imports("wasi:http/outgoing-handler");
