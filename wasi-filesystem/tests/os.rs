@@ -136,6 +136,13 @@ fn only_a_directory_can_be_granted() {
     let handle = fs::File::open(temp.path()).unwrap();
     let dir = OsDirectory::from_file(handle, Mode::Inline);
     assert!(done(dir.stat_at(NO_FOLLOW, "f")).is_ok());
+    let none = OsDirectory::from_file(fs::File::open(file).unwrap(), Mode::Inline);
+    let error = Err(ErrorCode::NotDirectory);
+    assert_eq!(done(none.stat_at(NO_FOLLOW, "f")), error);
+    assert_eq!(
+        entries(&none).map(|_| ()),
+        error.map(|_: DescriptorStat| ())
+    );
 }
 
 #[test]

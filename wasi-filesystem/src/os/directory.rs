@@ -36,7 +36,8 @@ impl OsDirectory {
         Ok(Self::new(dir, Arc::new(Calls::new(mode))))
     }
 
-    /// The directory that `dir` is a handle of.
+    /// The directory that `dir` is a handle of. Where that is something else, what is done with
+    /// it fails with [`ErrorCode::NotDirectory`].
     pub fn from_file(dir: std::fs::File, mode: Mode) -> Self {
         Self::new(Dir::from_std_file(dir), Arc::new(Calls::new(mode)))
     }
