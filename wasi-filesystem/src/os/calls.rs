@@ -120,9 +120,9 @@ struct Held {
 }
 
 impl Writes {
-    /// The shortest time for which the kernel holds a writer up, and more than a thread waits
-    /// for its turn, as a rule.
-    const HELD_UP: Duration = Duration::from_millis(10);
+    /// Most of what the kernel holds a writer up for, and more than a thread waits for its
+    /// turn on a core that has a few others to run.
+    const HELD_UP: Duration = Duration::from_millis(20);
     const PAUSE_MIN: Duration = Duration::from_millis(100);
     const PAUSE_MAX: Duration = Duration::from_secs(5);
 
