@@ -40,7 +40,8 @@ impl HostBuilder {
 
     /// Keeps what is compiled in `directory`, an absolute path, where the next load of the same
     /// bytes finds it; up to 512 MiB, then the oldest goes. Who can write there can have this
-    /// process run anything: it must be this user's alone.
+    /// process run anything: it must be this user's alone. It must be the cache's alone as
+    /// well, which removes what it does not know.
     #[cfg(feature = "cache")]
     pub fn cache(mut self, directory: impl Into<std::path::PathBuf>) -> Self {
         self.cache = Some(directory.into());

@@ -208,7 +208,7 @@ fn what_is_compiled_is_kept_unless_that_is_switched_off() {
             .output();
         assert_eq!(output.unwrap().stdout, b"arg command.wasm\narg args\n");
     };
-    let kept = || fs::read_dir(folder.0.join("agave/modules")).is_ok();
+    let kept = || fs::read_dir(folder.0.join("agave/compiled/modules")).is_ok();
     run(&["-C", "cache=n"]);
     assert!(!kept());
     run(&[]);

@@ -117,7 +117,7 @@ fn cache() -> Option<PathBuf> {
             .filter(|it| it.is_absolute())
     };
     let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    let cache = caches?.join("agave");
+    let cache = caches?.join("agave/compiled");
     std::fs::create_dir_all(&cache).ok()?;
     Some(cache)
 }
