@@ -1,11 +1,11 @@
 //! Each interface, over both sets.
 
 use crate::outcome::cli;
-use crate::support::server::guest;
+use crate::support::server::{agave, guest};
 use crate::{machine, memory, outcome, terminal};
 use agave_host::Ctx;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use wasi_cli::Exit;
 use wasi_cli::memory::Input;
 use wasi_filesystem::os::Mode;
@@ -151,7 +151,7 @@ fn cli_in_memory() {
 
 #[test]
 fn cli_on_this_machine() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_agave"));
+    let mut command = agave();
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.arg("run");
     for (name, value) in ENVIRONMENT {
