@@ -1,12 +1,16 @@
 //! The walk over paths, on a [`MemFs`].
 
-use super::directory;
-use crate::backend::{Directory, Object, Result};
+use super::{Vfs, directory};
+use crate::backend::{Directory, DirectoryEntries, Object, Result};
 use crate::memory::MemFs;
-use crate::{DescriptorFlags, DescriptorType, ErrorCode, OpenFlags, PATH_MAX, PathFlags};
+use crate::{
+    DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, OpenFlags, PATH_MAX, PathFlags,
+};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use bytes::Bytes;
 use wasi_clocks::manual::ManualClock;
 use wasi_io::Op;
 
@@ -409,4 +413,71 @@ fn another_filesystem_is_another_device() {
     assert_eq!(done(rename), Err(ErrorCode::CrossDevice));
     let device = |root: &dyn Directory| done(root.stat()).unwrap().device;
     assert_ne!(device(&*one), device(&*other));
+}
+
+/// A filesystem in which somebody else makes each file just before it is made.
+struct Raced {
+    fs: MemFs,
+    /// Whether the other one removes it again at once.
+    removes: bool,
+}
+
+impl Vfs for Raced {
+    type Inode = <MemFs as Vfs>::Inode;
+
+    fn root(&self) -> Self::Inode {
+        self.fs.root()
+    }
+
+    fn descriptor_type(&self, inode: &Self::Inode) -> DescriptorType {
+        self.fs.descriptor_type(inode)
+    }
+
+    fn stat(&self, inode: &Self::Inode) -> Op<Result<DescriptorStat>> {
+        self.fs.stat(inode)
+    }
+
+    fn lookup(&self, dir: &Self::Inode, name: &str) -> Op<Result<Self::Inode>> {
+        self.fs.lookup(dir, name)
+    }
+
+    fn read_directory(&self, dir: &Self::Inode) -> Op<Result<Box<dyn DirectoryEntries>>> {
+        self.fs.read_directory(dir)
+    }
+
+    fn read_at(
+        &self,
+        file: &Self::Inode,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Op<Result<usize>, Result<Bytes>> {
+        self.fs.read_at(file, offset, buf)
+    }
+
+    fn create_file(&self, dir: &Self::Inode, name: &str) -> Op<Result<Self::Inode>> {
+        done(self.fs.create_file(dir, name)).unwrap();
+        if self.removes {
+            done(self.fs.unlink(dir, name)).unwrap();
+        }
+        Op::failed(ErrorCode::Exist)
+    }
+}
+
+#[test]
+fn a_file_that_somebody_else_makes_first_is_opened_and_an_endless_race_ends() {
+    const NEW: OpenFlags = OpenFlags::CREATE.union(OpenFlags::EXCLUSIVE);
+    for (open, removes, expected) in [
+        (OpenFlags::CREATE, false, Ok(())),
+        (OpenFlags::CREATE, true, Err(ErrorCode::Exist)),
+        (NEW, false, Err(ErrorCode::Exist)),
+    ] {
+        let fs = MemFs::new(Arc::new(ManualClock::default()));
+        let root = directory(Arc::new(Raced { fs, removes }));
+        let opened = done(root.open_at(FOLLOW, "file", open, DescriptorFlags::READ));
+        assert_eq!(
+            opened.map(drop),
+            expected,
+            "{open:?}, removed again: {removes}"
+        );
+    }
 }
