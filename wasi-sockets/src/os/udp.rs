@@ -311,3 +311,101 @@ impl UdpSocket for OsUdpSocket {
         self.poll_in(cx, || self.receive(buf))
     }
 }
+
+// What other systems answer, and when, differs.
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use wasi_io::testkit::{AtOnce, both_are_woken};
+
+    fn bound(runtime: &Runtime) -> (OsUdpSocket, SocketAddr) {
+        let socket = OsUdpSocket::new(runtime, IpAddressFamily::Ipv4).unwrap();
+        let local = "127.0.0.1:0".parse().unwrap();
+        let mut noop = Context::from_waker(Waker::noop());
+        assert_eq!(socket.poll_bind(&mut noop, local), Poll::Ready(Ok(())));
+        let address = socket.local_address().unwrap();
+        (socket, address)
+    }
+
+    /// A runtime that stands still unless a test runs it.
+    fn standing() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn who_waits_is_woken_for_an_answer_that_another_call_saw_first() {
+        let tokio = standing();
+        let runtime = tokio.handle().clone().into();
+        let ((socket, _), (gone, nobody)) = (bound(&runtime), bound(&runtime));
+        socket.connect(nobody).unwrap();
+        drop(gone);
+        let mut noop = Context::from_waker(Waker::noop());
+        both_are_woken(
+            &AtOnce,
+            |cx| socket.poll_receive_ready(cx),
+            || {
+                let sent = socket.poll_send_to(&mut noop, b"a", nobody);
+                assert_eq!(sent, Poll::Ready(Ok(())));
+                assert!(socket.poll_receive_ready(&mut noop).is_ready());
+                Ok(())
+            },
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn what_is_there_needs_no_runtime() {
+        let tokio = standing();
+        let runtime = tokio.handle().clone().into();
+        let ((a, from), (b, to)) = (bound(&runtime), bound(&runtime));
+        let mut noop = Context::from_waker(Waker::noop());
+        assert!(a.poll_send_ready(&mut noop).is_ready());
+        let sent = a.poll_send_to(&mut noop, b"abc", to);
+        assert_eq!(sent, Poll::Ready(Ok(())));
+        let mut buf = [0; 8];
+        let received = b.poll_receive_from(&mut noop, &mut buf);
+        assert_eq!(received, Poll::Ready(Ok((3, from))));
+    }
+
+    // Loopback is never full: what would find no room is an attempt that fails.
+    #[test]
+    fn room_is_waited_for_without_spinning_though_the_runtime_takes_the_socket_for_closed() {
+        let tokio = standing();
+        let runtime = tokio.handle().clone().into();
+        let ((socket, _), (gone, nobody)) = (bound(&runtime), bound(&runtime));
+        socket.connect(nobody).unwrap();
+        drop(gone);
+        let (mut polls, mut attempts) = (0, 0);
+        let wait = async {
+            let mut noop = Context::from_waker(Waker::noop());
+            while !socket
+                .io
+                .ready(Interest::WRITABLE)
+                .await
+                .unwrap()
+                .is_write_closed()
+            {
+                assert!(socket.poll_send_to(&mut noop, b"a", nobody).is_ready());
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            core::future::poll_fn(|cx| {
+                polls += 1;
+                socket.poll_out(cx, || {
+                    attempts += 1;
+                    match attempts > 100 {
+                        true => Poll::Ready(Ok(())),
+                        false => Poll::Pending,
+                    }
+                })
+            })
+            .await
+        };
+        let patience = Duration::from_secs(10);
+        let waited = tokio.block_on(async { tokio::time::timeout(patience, wait).await });
+        assert_eq!(waited.expect("it is polled again"), Ok(()));
+        assert!(polls > 5, "{attempts} attempts in {polls} polls");
+    }
+}
