@@ -5,14 +5,10 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
-use core::pin::Pin;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::{Context, Poll, ready};
 use wasi_clocks::Sleep;
-use wasi_io::Pollable;
-
-/// A boxed future.
-pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+use wasi_io::{BoxFuture, Pollable};
 
 /// What runs the guests that their requests no longer wait for.
 pub trait Executor: Send + Sync + 'static {

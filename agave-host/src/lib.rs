@@ -25,7 +25,7 @@ mod state;
 pub use ctx::{Ctx, CtxBuilder};
 #[cfg(feature = "std")]
 pub use engine::HostBuilder;
-pub use guest::{BoxFuture, Executor, TimedOut};
+pub use guest::{Executor, TimedOut};
 pub use host::Host;
 pub use limits::Limits;
 pub use link::add_to_linker;
@@ -33,3 +33,4 @@ pub use program::{LoadError, Program};
 pub use run::RunError;
 pub use service::{RequestNumber, ServeError, Service};
 pub use state::HostState;
+pub use wasi_io::BoxFuture;

@@ -1,4 +1,4 @@
-use crate::guest::{BoxFuture, TimedOut};
+use crate::guest::TimedOut;
 use crate::limits::Limiter;
 use crate::{Ctx, Limits};
 use alloc::sync::Arc;
@@ -8,6 +8,7 @@ use wasi_clocks::p2::{WasiClocksCtxView, WasiClocksView};
 use wasi_clocks::{Instant, Sleep};
 use wasi_filesystem::p2::{WasiFilesystemCtxView, WasiFilesystemView};
 use wasi_http::p2::{WasiHttpCtxView, WasiHttpView};
+use wasi_io::BoxFuture;
 use wasi_io::p2::{WasiIoCtxView, WasiIoView};
 use wasi_random::WasiRandomCtx;
 use wasi_random::p2::WasiRandomView;

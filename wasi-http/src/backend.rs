@@ -4,10 +4,9 @@ use crate::Fields;
 use alloc::boxed::Box;
 use alloc::string::String;
 use bytes::Bytes;
-use core::future::Future;
-use core::pin::Pin;
 use core::task::{Context, Poll};
 use wasi_error::http::ErrorCode;
+use wasi_io::BoxFuture;
 use wasi_sockets::HttpGrant;
 use wasi_types::Duration;
 
@@ -161,9 +160,6 @@ pub struct RequestOptions {
     /// Between two parts of the response's body.
     pub between_bytes_timeout: Option<Duration>,
 }
-
-/// A boxed future.
-pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What sends requests for guests.
 pub trait Client: Send + Sync + 'static {

@@ -20,9 +20,7 @@ pub mod os;
 mod outgoing;
 mod uri;
 
-pub use backend::{
-    Body, BoxFuture, Client, Frame, Method, Request, RequestOptions, Response, Scheme,
-};
+pub use backend::{Body, Client, Frame, Method, Request, RequestOptions, Response, Scheme};
 pub use ctx::{Denied, WasiHttpCtx};
 pub use exchange::{FutureIncomingResponse, ResponseOutparam};
 pub use fields::{FIELD_OVERHEAD, Fields};
@@ -35,3 +33,4 @@ pub use outgoing::{MessageKind, OutgoingBody};
 pub use wasi_error::http::{
     DnsErrorPayload, ErrorCode, FieldSizePayload, HeaderError, TlsAlertReceivedPayload,
 };
+pub use wasi_io::BoxFuture;

@@ -1,6 +1,6 @@
 //! An executor a core.
 
-use crate::guest::{BoxFuture, Executor};
+use crate::guest::Executor;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
@@ -14,6 +14,7 @@ use std::io;
 use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task;
+use wasi_io::BoxFuture;
 
 std::thread_local! {
     /// Which of the cores this thread is.

@@ -6,7 +6,8 @@ mod server;
 pub use cores::Cores;
 pub use server::{Server, ServerOptions};
 
-use crate::guest::{BoxFuture, Executor};
+use crate::guest::Executor;
+use wasi_io::BoxFuture;
 use wasi_io::os::Runtime;
 
 impl Executor for Runtime {
