@@ -2,11 +2,13 @@
 //! which take turns, and a table of what it took.
 
 mod agave;
+mod awake;
 mod floor;
 mod guest;
 mod table;
 mod wasmtime_wasi;
 
+pub(crate) use awake::Awake;
 pub(crate) use table::{Goal, Row, Statistic, Table};
 
 use guest::Guest;
@@ -98,6 +100,8 @@ impl Column {
 pub(crate) struct Plan {
     /// A small part of the work, once.
     quick: bool,
+    /// How often to measure, if not as often as is usual.
+    rounds: Option<usize>,
     /// Only rows whose name has one of these in it; all, if there is none.
     rows: Vec<String>,
     /// Only columns with these names, besides this process; all, if there is none.
@@ -107,23 +111,26 @@ pub(crate) struct Plan {
 impl Plan {
     /// From the command line. Without cargo's `--bench`, this is a test that all of it works.
     pub(crate) fn new() -> Result<Self, Failure> {
-        let mut bench = false;
+        let (mut bench, mut rounds) = (false, None);
         let (mut rows, mut columns) = (Vec::new(), Vec::new());
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--bench" => bench = true,
+                "--rounds" => rounds = arguments.next().map(|rounds| rounds.parse()).transpose()?,
                 "--only" => columns.extend(arguments.next()),
                 other if other.starts_with('-') => {
-                    let known = "--only COLUMN, PART-OF-A-ROW'S-NAME…";
+                    let known = "--only COLUMN, --rounds N, PART-OF-A-ROW'S-NAME…";
                     return Err(format!("unknown argument `{other}`: {known}").into());
                 }
                 _ => rows.push(argument),
             }
         }
         let quick = !bench || std::env::var_os("AGAVE_BENCH_QUICK").is_some();
+        let rounds = rounds.or(quick.then_some(1));
         Ok(Self {
             quick,
+            rounds,
             rows,
             columns,
         })

@@ -40,9 +40,7 @@ pub(crate) struct Table {
 impl Table {
     /// Measures all that `plan` asks for, and prints it as Markdown.
     pub(crate) fn run(&mut self, plan: &Plan, rows: &[Row]) -> Result<(), Failure> {
-        if plan.quick {
-            self.rounds = 1;
-        }
+        self.rounds = plan.rounds.unwrap_or(self.rounds).max(1);
         println!(
             "Time for one, the {} of {}, and times native.\n",
             self.statistic.name, self.rounds

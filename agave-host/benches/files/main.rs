@@ -5,7 +5,7 @@
 //! take turns in one process, on the same files.
 //!
 //! ```text
-//! cargo bench -p agave-host --bench files [-- [--only COLUMN] PART-OF-A-ROW'S-NAME…]
+//! cargo bench -p agave-host --bench files [-- [--only COLUMN] [--rounds N] [PART-OF-A-ROW'S-NAME…]]
 //! ```
 //!
 //! With `AGAVE_BENCH_QUICK` in the environment it does a 64th, once.
@@ -15,7 +15,7 @@ mod common;
 mod native;
 mod tree;
 
-use common::{Column, FILE_SIZE, Failure, Goal, Plan, Row, Statistic, Subject, Table};
+use common::{Awake, Column, FILE_SIZE, Failure, Goal, Plan, Row, Statistic, Subject, Table};
 use native::Native;
 use std::process::ExitCode;
 use tree::Tree;
@@ -63,6 +63,7 @@ fn run() -> Result<(), Failure> {
         rounds: 11,
         columns,
     };
+    let _awake = Awake::new();
     table.run(&plan, &rows())
 }
 

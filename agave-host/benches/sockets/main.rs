@@ -3,7 +3,7 @@
 //! host functions that do nothing.
 //!
 //! ```text
-//! cargo bench -p agave-host --bench sockets [-- [--only COLUMN] PART-OF-A-ROW'S-NAME…]
+//! cargo bench -p agave-host --bench sockets [-- [--only COLUMN] [--rounds N] [PART-OF-A-ROW'S-NAME…]]
 //! ```
 //!
 //! With `AGAVE_BENCH_QUICK` in the environment it does a 64th, once.
@@ -14,7 +14,7 @@ mod peer;
 mod plain;
 mod tokio_plain;
 
-use common::{Column, Failure, Goal, Plan, Row, Statistic, Subject, Table};
+use common::{Awake, Column, Failure, Goal, Plan, Row, Statistic, Subject, Table};
 use peer::Peer;
 use std::path::Path;
 use std::process::ExitCode;
@@ -61,6 +61,7 @@ fn run() -> Result<(), Failure> {
         rounds: 15,
         columns,
     };
+    let _awake = Awake::new();
     table.run(&plan, &rows(&peer))
 }
 
