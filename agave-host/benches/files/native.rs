@@ -51,25 +51,17 @@ impl Native {
                     Ok(1)
                 })
             }
-            ("stat-at", &[0, times]) => {
-                let (path, flags) = (file(0), AtFlags::SYMLINK_NOFOLLOW);
+            ("stat-at", &[depth, times]) => {
+                let (path, flags) = (file(depth), AtFlags::SYMLINK_NOFOLLOW);
                 repeat(times, || {
                     rustix::fs::statat(&self.root, path.as_str(), flags)?;
-                    Ok(1)
-                })
-            }
-            // No single call does it below a directory only.
-            ("stat-at", &[depth, times]) => {
-                let path = file(depth);
-                repeat(times, || {
-                    rustix::fs::fstat(open_below(&self.root, &path, LOOK)?)?;
                     Ok(1)
                 })
             }
             ("open-at", &[depth, times]) => {
                 let path = file(depth);
                 repeat(times, || {
-                    drop(open_below(&self.root, &path, OFlags::RDONLY)?);
+                    drop(open_below(&self.root, &path)?);
                     Ok(1)
                 })
             }
@@ -98,24 +90,18 @@ fn repeat(times: u64, mut call: impl FnMut() -> Result<u64, Failure>) -> Result<
     Ok(sum)
 }
 
-/// For what is looked at, and neither read nor written.
-#[cfg(target_os = "linux")]
-const LOOK: OFlags = OFlags::PATH;
-#[cfg(not(target_os = "linux"))]
-const LOOK: OFlags = OFlags::RDONLY;
-
 /// As a guest must be able to: nothing that is not below `root`.
 #[cfg(target_os = "linux")]
-fn open_below(root: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+fn open_below(root: &OwnedFd, path: &str) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = rustix::fs::ResolveFlags::BENEATH;
     rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)
 }
 
 /// Where one system call can't keep it below `root`.
 #[cfg(not(target_os = "linux"))]
-fn open_below(root: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+fn open_below(root: &OwnedFd, path: &str) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(root, path, flags, Mode::empty())
 }
 
