@@ -135,5 +135,5 @@ fn exit(_: u8) {
 
 #[cfg(not(target_arch = "wasm32"))]
 fn trap() {
-    unimplemented!("this is a program for wasm32-wasip2")
+    panic!("this is a program for wasm32-wasip2")
 }

@@ -73,5 +73,5 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(not(target_arch = "wasm32"))]
 fn main() {
-    unimplemented!("this is a program for wasm32-wasip2")
+    panic!("this is a program for wasm32-wasip2")
 }
