@@ -4,7 +4,7 @@
 
 use crate::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
-    NewTimestamp, OpenFlags, PathFlags,
+    NewTimestamp, OpenFlags, PathFlags, vectored,
 };
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -75,6 +75,62 @@ pub trait File: Send + Sync + 'static {
     /// # Errors
     /// As [`File::write_at`].
     fn append(&self, bytes: &[u8]) -> Op<Result<usize>>;
+
+    /// As [`File::read_at`] into several buffers, one after the other, in one step where that
+    /// can be had (preadv). Buffers may be empty; where all are, 0 is no end of the file.
+    ///
+    /// The default reads into one after the other by [`File::read_at`], until one is not
+    /// filled; an error or a wait after the first is left to the next call.
+    ///
+    /// # Errors
+    /// As [`File::read_at`].
+    fn read_vectored_at(
+        &self,
+        offset: u64,
+        bufs: &mut [&mut [u8]],
+    ) -> Op<Result<usize>, Result<Bytes>> {
+        vectored::read(offset, bufs, |offset, buf| self.read_at(offset, buf))
+    }
+
+    /// As [`File::write_at`] from several buffers, one after the other, in one step where that
+    /// can be had (pwritev). Buffers may be empty.
+    ///
+    /// The default writes one after the other by [`File::write_at`], until one is not written
+    /// whole or is pending. An error after the first is left to the next call.
+    ///
+    /// # Errors
+    /// As [`File::write_at`].
+    fn write_vectored_at(&self, offset: u64, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        vectored::write(bufs, |done, buf| {
+            self.write_at(offset.saturating_add(done as u64), buf)
+        })
+    }
+
+    /// As [`File::write_vectored_at`], at the end of the file, wherever that is then. Where it
+    /// is one step, nobody's bytes come between those of one call (writev with O_APPEND).
+    ///
+    /// The default appends one buffer after the other by [`File::append`], so that they may.
+    ///
+    /// # Errors
+    /// As [`File::write_at`].
+    fn append_vectored(&self, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        vectored::write(bufs, |_, buf| self.append(buf))
+    }
+
+    /// Makes sure that there is room for the `length` bytes (at least 1) from `offset` on,
+    /// which is then taken; a shorter file is extended with zeros to their end. No byte
+    /// changes, and no file gets shorter (posix_fallocate).
+    ///
+    /// # Errors
+    /// - [`ErrorCode::Unsupported`], as the default does: room can't be had beforehand.
+    /// - [`ErrorCode::Invalid`]: it is not a regular file.
+    /// - [`ErrorCode::FileTooLarge`]: the bytes end beyond the size that a file can have, or
+    ///   beyond 2^64 - 1.
+    /// - [`ErrorCode::InsufficientSpace`], [`ErrorCode::Quota`]: there is no room.
+    fn allocate(&self, offset: u64, length: u64) -> Op<Result<()>> {
+        let _ = (offset, length);
+        Op::failed(ErrorCode::Unsupported)
+    }
 
     /// Cuts the file to `size` bytes, or extends it with zeros (ftruncate).
     ///

@@ -21,6 +21,7 @@ mod read_only;
 mod stream;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+mod vectored;
 pub mod vfs;
 
 pub use backend::{Directory, DirectoryEntries, File, Object, Result};

@@ -125,6 +125,26 @@ impl File for ReadOnlyFile {
         Op::failed(ErrorCode::ReadOnly)
     }
 
+    fn read_vectored_at(
+        &self,
+        offset: u64,
+        bufs: &mut [&mut [u8]],
+    ) -> Op<Result<usize>, Result<Bytes>> {
+        self.0.read_vectored_at(offset, bufs)
+    }
+
+    fn write_vectored_at(&self, _: u64, _: &[&[u8]]) -> Op<Result<usize>> {
+        Op::failed(ErrorCode::ReadOnly)
+    }
+
+    fn append_vectored(&self, _: &[&[u8]]) -> Op<Result<usize>> {
+        Op::failed(ErrorCode::ReadOnly)
+    }
+
+    fn allocate(&self, _: u64, _: u64) -> Op<Result<()>> {
+        Op::failed(ErrorCode::ReadOnly)
+    }
+
     fn set_size(&self, _: u64) -> Op<Result<()>> {
         Op::failed(ErrorCode::ReadOnly)
     }

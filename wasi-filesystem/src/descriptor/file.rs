@@ -3,7 +3,7 @@
 use super::Descriptor;
 use crate::backend::{File, Result};
 use crate::stream::{FileInputStream, FileOutputStream};
-use crate::{Advice, DescriptorFlags, DescriptorType, ErrorCode, Object};
+use crate::{Advice, DescriptorFlags, DescriptorType, ErrorCode, Object, vectored};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -58,13 +58,42 @@ impl Descriptor {
         }
     }
 
+    /// As [`File::read_vectored_at`], for who has several buffers.
+    ///
+    /// # Errors
+    /// As [`Descriptor::read`].
+    pub fn read_vectored_at(
+        &self,
+        offset: u64,
+        bufs: &mut [&mut [u8]],
+    ) -> Op<Result<usize>, Result<Bytes>> {
+        match (self.readable(), bufs) {
+            (Ok(_), bufs) if vectored::length(bufs) == 0 => Op::Ready(Ok(0)),
+            (Ok(file), [buf]) => file.read_at(offset, buf),
+            (Ok(file), bufs) => file.read_vectored_at(offset, bufs),
+            (Err(code), _) => Op::failed(code),
+        }
+    }
+
     /// `write`: writes `bytes` from `offset` on, and says how many were written: fewer where
     /// there is no room for more.
     ///
     /// # Errors
     /// - [`ErrorCode::BadDescriptor`]: it is not open for writing.
     pub fn write(&self, bytes: &[u8], offset: u64) -> Op<Result<usize>> {
-        self.change(bytes, |file| file.write_at(offset, bytes))
+        self.change(bytes.len(), |file| file.write_at(offset, bytes))
+    }
+
+    /// As [`Descriptor::write`], from several buffers, one after the other
+    /// ([`File::write_vectored_at`]).
+    ///
+    /// # Errors
+    /// As [`Descriptor::write`].
+    pub fn write_vectored(&self, bufs: &[&[u8]], offset: u64) -> Op<Result<usize>> {
+        self.change(vectored::length(bufs), |file| match bufs {
+            [bytes] => file.write_at(offset, bytes),
+            bufs => file.write_vectored_at(offset, bufs),
+        })
     }
 
     /// As [`Descriptor::write`], at the end of the file, wherever that is then.
@@ -72,7 +101,19 @@ impl Descriptor {
     /// # Errors
     /// As [`Descriptor::write`].
     pub fn append(&self, bytes: &[u8]) -> Op<Result<usize>> {
-        self.change(bytes, |file| file.append(bytes))
+        self.change(bytes.len(), |file| file.append(bytes))
+    }
+
+    /// As [`Descriptor::append`], from several buffers, one after the other
+    /// ([`File::append_vectored`]).
+    ///
+    /// # Errors
+    /// As [`Descriptor::write`].
+    pub fn append_vectored(&self, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        self.change(vectored::length(bufs), |file| match bufs {
+            [bytes] => file.append(bytes),
+            bufs => file.append_vectored(bufs),
+        })
     }
 
     /// `set-size`: cuts the file to `size` bytes, or extends it with zeros.
@@ -82,6 +123,24 @@ impl Descriptor {
     pub fn set_size(&self, size: u64) -> Op<Result<()>> {
         match self.writable() {
             Ok(file) => self.and_tell(file.set_size(size)),
+            Err(code) => Op::failed(code),
+        }
+    }
+
+    /// Makes sure that there is room for `length` bytes from `offset` on, and extends a shorter
+    /// file with zeros to their end (preview 1's `fd_allocate`).
+    ///
+    /// # Errors
+    /// - [`ErrorCode::BadDescriptor`]: it is not open for writing.
+    /// - [`ErrorCode::Invalid`]: `length` is 0.
+    /// - [`ErrorCode::FileTooLarge`]: the bytes end beyond 2^64 - 1, or beyond the size that a
+    ///   file can have.
+    /// - [`ErrorCode::Unsupported`]: the backend can't.
+    pub fn allocate(&self, offset: u64, length: u64) -> Op<Result<()>> {
+        match self.writable() {
+            Ok(_) if length == 0 => Op::failed(ErrorCode::Invalid),
+            Ok(_) if offset.checked_add(length).is_none() => Op::failed(ErrorCode::FileTooLarge),
+            Ok(file) => self.and_tell(file.allocate(offset, length)),
             Err(code) => Op::failed(code),
         }
     }
@@ -143,11 +202,11 @@ impl Descriptor {
 
     fn change(
         &self,
-        bytes: &[u8],
+        length: usize,
         write: impl FnOnce(&dyn File) -> Op<Result<usize>>,
     ) -> Op<Result<usize>> {
         match self.writable() {
-            Ok(_) if bytes.is_empty() => Op::Ready(Ok(0)),
+            Ok(_) if length == 0 => Op::Ready(Ok(0)),
             Ok(file) => self.and_tell(write(&**file)),
             Err(code) => Op::failed(code),
         }

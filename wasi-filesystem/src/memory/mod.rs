@@ -9,7 +9,9 @@ mod tree;
 
 use crate::backend::Result;
 use crate::vfs::new_device;
-use crate::{DescriptorStat, DescriptorType, DirectoryEntries, ErrorCode, NewTimestamp, Vfs};
+use crate::{
+    DescriptorStat, DescriptorType, DirectoryEntries, ErrorCode, NewTimestamp, Vfs, vectored,
+};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -30,8 +32,8 @@ const OFFSET_MAX: u64 = i64::MAX as u64;
 /// - Files are sparse: what was never written takes no room and reads as zeros.
 /// - Room is limited in bytes and in objects; what finds none is
 ///   [`ErrorCode::InsufficientSpace`]. Counted are the pages of 4096 bytes that were written
-///   to, the targets of symbolic links, and names with 64 bytes more each. What is removed
-///   gives its room back when nobody has it open any more.
+///   to or allocated, the targets of symbolic links, and names with 64 bytes more each. What
+///   is removed gives its room back when nobody has it open any more.
 /// - A name has up to 255 bytes, an object up to 65,000 names.
 /// - Times are those of the clock given to it. Reading does not change the time of last
 ///   access (noatime); only [`File::set_times`](crate::File::set_times) and its like do.
@@ -170,16 +172,45 @@ impl Vfs for MemFs {
     ) -> Op<Result<usize>, Result<Bytes>> {
         match offset > OFFSET_MAX {
             true => Op::failed(ErrorCode::Invalid),
-            false => Op::Ready(Ok(file.read(offset, buf))),
+            false => Op::Ready(Ok(file.read(offset, &mut [buf]))),
         }
     }
 
     fn write_at(&self, file: &Arc<Node>, offset: u64, bytes: &[u8]) -> Op<Result<usize>> {
-        Op::Ready(file.write(Some(offset), bytes))
+        Op::Ready(file.write(Some(offset), &[bytes]))
     }
 
     fn append(&self, file: &Arc<Node>, bytes: &[u8]) -> Op<Result<usize>> {
-        Op::Ready(file.write(None, bytes))
+        Op::Ready(file.write(None, &[bytes]))
+    }
+
+    fn read_vectored_at(
+        &self,
+        file: &Arc<Node>,
+        offset: u64,
+        bufs: &mut [&mut [u8]],
+    ) -> Op<Result<usize>, Result<Bytes>> {
+        match offset > OFFSET_MAX {
+            true if vectored::length(bufs) > 0 => Op::failed(ErrorCode::Invalid),
+            _ => Op::Ready(Ok(file.read(offset, bufs))),
+        }
+    }
+
+    fn write_vectored_at(
+        &self,
+        file: &Arc<Node>,
+        offset: u64,
+        bufs: &[&[u8]],
+    ) -> Op<Result<usize>> {
+        Op::Ready(file.write(Some(offset), bufs))
+    }
+
+    fn append_vectored(&self, file: &Arc<Node>, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        Op::Ready(file.write(None, bufs))
+    }
+
+    fn allocate(&self, file: &Arc<Node>, offset: u64, length: u64) -> Op<Result<()>> {
+        Op::Ready(file.allocate(offset, length))
     }
 
     fn set_size(&self, file: &Arc<Node>, size: u64) -> Op<Result<()>> {

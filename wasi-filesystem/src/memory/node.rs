@@ -199,23 +199,60 @@ impl Node {
         state.changed = now;
     }
 
-    pub(super) fn read(&self, offset: u64, buf: &mut [u8]) -> usize {
-        self.state.lock().pages.read(offset, buf)
+    /// `offset` is no more than 2^63 - 1, or there is nothing to fill.
+    pub(super) fn read(&self, offset: u64, bufs: &mut [&mut [u8]]) -> usize {
+        let state = self.state.lock();
+        let mut done = 0;
+        for buf in bufs {
+            let read = state.pages.read(offset.saturating_add(done as u64), buf);
+            done += read;
+            if read < buf.len() {
+                break;
+            }
+        }
+        done
     }
 
     /// At the end where there is no `offset`.
-    pub(super) fn write(&self, offset: Option<u64>, bytes: &[u8]) -> Result<usize> {
+    pub(super) fn write(&self, offset: Option<u64>, bufs: &[&[u8]]) -> Result<usize> {
         let now = self.space.clock.now();
         let mut state = self.state.lock();
         let offset = offset.unwrap_or(state.pages.size());
         let max = self.space.max.file_size;
         let take = |wanted| self.space.take_pages(wanted);
-        let written = state.pages.write(offset, bytes, max, take)?;
-        if written > 0 {
+        let mut done = 0;
+        for bytes in bufs {
+            let at = offset.saturating_add(done as u64);
+            match state.pages.write(at, bytes, max, take) {
+                Ok(written) => {
+                    done += written;
+                    if written < bytes.len() {
+                        break;
+                    }
+                }
+                Err(_) if done > 0 => break,
+                Err(code) => return Err(code),
+            }
+        }
+        if done > 0 {
             state.modified = now;
             state.changed = now;
         }
-        Ok(written)
+        Ok(done)
+    }
+
+    pub(super) fn allocate(&self, offset: u64, length: u64) -> Result<()> {
+        let max = self.space.max.file_size;
+        let end = offset.checked_add(length).filter(|end| *end <= max);
+        let end = end.ok_or(ErrorCode::FileTooLarge)?;
+        let now = self.space.clock.now();
+        let mut state = self.state.lock();
+        let bytes = state.pages.missing(offset, end).saturating_mul(PAGE);
+        self.space.take(bytes, 0)?;
+        state.pages.allocate(offset, end);
+        state.modified = now;
+        state.changed = now;
+        Ok(())
     }
 
     pub(super) fn set_size(&self, size: u64) -> Result<()> {

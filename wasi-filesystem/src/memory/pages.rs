@@ -5,6 +5,7 @@ use crate::backend::Result;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec;
+use core::ops::Range;
 
 /// Bytes of a page: what one written byte costs.
 pub(super) const PAGE: u64 = 4096;
@@ -64,8 +65,7 @@ impl Pages {
             .filter(|left| *left > 0)
             .ok_or(ErrorCode::FileTooLarge)?;
         let n = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let (first, last) = (offset / PAGE, (offset + n as u64 - 1) / PAGE);
-        let missing = last - first + 1 - self.map.range(first..=last).count() as u64;
+        let missing = self.missing(offset, offset + n as u64);
         let mut new = match missing {
             0 => 0,
             missing => take(missing),
@@ -91,6 +91,21 @@ impl Pages {
         Ok(written)
     }
 
+    /// How many pages of the bytes from `offset` up to `end` are not kept.
+    pub(super) fn missing(&self, offset: u64, end: u64) -> u64 {
+        let pages = pages(offset, end);
+        let kept = self.map.range(pages.clone()).count() as u64;
+        pages.end - pages.start - kept
+    }
+
+    /// Keeps all pages of the bytes from `offset` up to `end`, and extends to there.
+    pub(super) fn allocate(&mut self, offset: u64, end: u64) {
+        for page in pages(offset, end) {
+            self.map.entry(page).or_insert_with(|| fresh(0, &[]));
+        }
+        self.size = self.size.max(end);
+    }
+
     /// Cuts or extends, and says how many pages are not kept any more.
     pub(super) fn set_size(&mut self, size: u64) -> u64 {
         let before = self.kept();
@@ -104,6 +119,11 @@ impl Pages {
         self.size = size;
         before - self.kept()
     }
+}
+
+/// The pages that have bytes from `offset` up to `end`, which is no less.
+fn pages(offset: u64, end: u64) -> Range<u64> {
+    offset / PAGE..end.div_ceil(PAGE)
 }
 
 /// A page with `piece` in it, from `at` on.

@@ -1,5 +1,7 @@
-use super::calls::{Calls, PIECE_MAX};
+use super::bufs::joined;
+use super::calls::{Calls, Offload, PIECE_MAX};
 use super::sys;
+use crate::vectored::length;
 use crate::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, File, NewTimestamp, Result,
 };
@@ -49,6 +51,22 @@ impl OsFile {
         }
     }
 
+    /// Reads what no disk was asked for yet.
+    fn read_later(
+        &self,
+        offload: &Offload,
+        offset: u64,
+        length: usize,
+    ) -> Op<Result<usize>, Result<Bytes>> {
+        let file = self.file.clone();
+        offload.run_while_awaited(move || {
+            let mut bytes = alloc::vec![0; length];
+            let count = sys::read_at(&file, offset, &mut bytes)?;
+            bytes.truncate(count);
+            Ok(Bytes::from(bytes))
+        })
+    }
+
     fn write(
         &self,
         bytes: &[u8],
@@ -64,8 +82,36 @@ impl OsFile {
         if self.buffered && offload.writes.pass() {
             return Op::Ready(offload.writes.watch(|| write(&self.file, bytes)));
         }
-        let (file, bytes) = (self.file.clone(), Vec::from(bytes));
-        let calls = self.calls.clone();
+        self.write_later(offload, bytes.into(), write)
+    }
+
+    /// As [`OsFile::write`] from several buffers: here by `vectored`, which is told how many
+    /// bytes to write at most, on the pool by `write`.
+    fn write_vectored(
+        &self,
+        bufs: &[&[u8]],
+        vectored: impl FnOnce(&std::fs::File, usize) -> Result<usize>,
+        write: impl FnOnce(&std::fs::File, &[u8]) -> Result<usize> + Send + 'static,
+    ) -> Op<Result<usize>> {
+        if length(bufs) == 0 {
+            return Op::Ready(Ok(0));
+        }
+        let Some(offload) = self.calls.offload() else {
+            return Op::Ready(vectored(&self.file, usize::MAX));
+        };
+        if self.buffered && offload.writes.pass() {
+            return Op::Ready(offload.writes.watch(|| vectored(&self.file, PIECE_MAX)));
+        }
+        self.write_later(offload, joined(bufs, PIECE_MAX), write)
+    }
+
+    fn write_later(
+        &self,
+        offload: &Offload,
+        bytes: Vec<u8>,
+        write: impl FnOnce(&std::fs::File, &[u8]) -> Result<usize> + Send + 'static,
+    ) -> Op<Result<usize>> {
+        let (file, calls) = (self.file.clone(), self.calls.clone());
         let watched = self.buffered;
         offload.run(move || match calls.offload() {
             Some(offload) if watched => offload.writes.watch(|| write(&file, &bytes)),
@@ -91,13 +137,7 @@ impl File for OsFile {
         if let Some(result) = sys::read_at_cached(&self.file, offset, &mut buf[..length]) {
             return Op::Ready(result);
         }
-        let file = self.file.clone();
-        offload.run_while_awaited(move || {
-            let mut bytes = alloc::vec![0; length];
-            let count = sys::read_at(&file, offset, &mut bytes)?;
-            bytes.truncate(count);
-            Ok(Bytes::from(bytes))
-        })
+        self.read_later(offload, offset, length)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Op<Result<usize>> {
@@ -106,6 +146,48 @@ impl File for OsFile {
 
     fn append(&self, bytes: &[u8]) -> Op<Result<usize>> {
         self.write(bytes, sys::append)
+    }
+
+    fn read_vectored_at(
+        &self,
+        offset: u64,
+        bufs: &mut [&mut [u8]],
+    ) -> Op<Result<usize>, Result<Bytes>> {
+        let length = length(bufs);
+        if length == 0 {
+            return Op::Ready(Ok(0));
+        }
+        let Some(offload) = self.calls.offload() else {
+            return Op::Ready(sys::read_vectored_at(&self.file, offset, bufs));
+        };
+        let length = length.min(PIECE_MAX);
+        if let Some(result) = sys::read_vectored_at_cached(&self.file, offset, bufs, length) {
+            return Op::Ready(result);
+        }
+        self.read_later(offload, offset, length)
+    }
+
+    fn write_vectored_at(&self, offset: u64, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        self.write_vectored(
+            bufs,
+            |file, max| sys::write_vectored_at(file, offset, bufs, max),
+            move |file, bytes| sys::write_at(file, offset, bytes),
+        )
+    }
+
+    fn append_vectored(&self, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        self.write_vectored(
+            bufs,
+            |file, max| sys::append_vectored(file, bufs, max),
+            sys::append,
+        )
+    }
+
+    fn allocate(&self, offset: u64, length: u64) -> Op<Result<()>> {
+        if self.descriptor_type != DescriptorType::RegularFile {
+            return Op::failed(ErrorCode::Invalid);
+        }
+        self.call(move |file| sys::allocate(file, offset, length))
     }
 
     fn set_size(&self, size: u64) -> Op<Result<()>> {

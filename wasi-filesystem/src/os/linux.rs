@@ -4,6 +4,7 @@
 //! that is open already, never `..` and without following it if it is a link: such a call
 //! can't lead anywhere else.
 
+use super::bufs::{cut, cut_mut};
 use super::path::{code, follow, split};
 use crate::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
@@ -14,8 +15,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use core::array;
 use core::num::NonZeroU64;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RawMode, ResolveFlags};
+use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, RawMode, ResolveFlags};
 use rustix::fs::{Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 use std::fs::File;
@@ -389,6 +391,15 @@ pub(super) fn set_size(file: &File, size: u64) -> Result<()> {
     retry_on_intr(|| rustix::fs::ftruncate(file, size)).map_err(errno)
 }
 
+pub(super) fn allocate(file: &File, offset: u64, length: u64) -> Result<()> {
+    match offset.checked_add(length) {
+        Some(end) if end <= OFFSET_MAX => {}
+        _ => return Err(ErrorCode::FileTooLarge),
+    }
+    let flags = FallocateFlags::empty();
+    retry_on_intr(|| rustix::fs::fallocate(file, flags, offset, length)).map_err(errno)
+}
+
 pub(super) fn advise(file: &File, offset: u64, length: u64, advice: Advice) -> Result<()> {
     use rustix::fs::Advice as Fadvise;
     let advice = match advice {
@@ -420,8 +431,11 @@ pub(super) fn read_at_cached(file: &File, offset: u64, buf: &mut [u8]) -> Option
     let Some(length) = within(offset, buf.len()) else {
         return Some(Err(ErrorCode::Invalid));
     };
-    let mut bufs = [IoSliceMut::new(&mut buf[..length])];
-    match rustix::io::preadv2(file, &mut bufs, offset, ReadWriteFlags::NOWAIT) {
+    read_cached(file, offset, &mut [IoSliceMut::new(&mut buf[..length])])
+}
+
+fn read_cached(file: &File, offset: u64, bufs: &mut [IoSliceMut<'_>]) -> Option<Result<usize>> {
+    match rustix::io::preadv2(file, bufs, offset, ReadWriteFlags::NOWAIT) {
         Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => None,
         result => Some(result.map_err(errno)),
     }
@@ -435,10 +449,85 @@ pub(super) fn write_at(file: &File, offset: u64, bytes: &[u8]) -> Result<usize> 
     retry_on_intr(|| rustix::io::pwrite(file, bytes, offset)).map_err(errno)
 }
 
-/// The kernel finds the end and writes in one step, as it does for O_APPEND.
 pub(super) fn append(file: &File, bytes: &[u8]) -> Result<usize> {
-    let bufs = [IoSlice::new(bytes)];
-    retry_on_intr(|| rustix::io::pwritev2(file, &bufs, 0, ReadWriteFlags::APPEND)).map_err(errno)
+    append_slices(file, &[IoSlice::new(bytes)])
+}
+
+/// The kernel finds the end and writes in one step, as it does for O_APPEND.
+fn append_slices(file: &File, bufs: &[IoSlice<'_>]) -> Result<usize> {
+    retry_on_intr(|| rustix::io::pwritev2(file, bufs, 0, ReadWriteFlags::APPEND)).map_err(errno)
+}
+
+/// The most buffers of one call (IOV_MAX).
+const BUFS_MAX: usize = 1024;
+/// The most buffers that are told to the kernel without an allocation.
+const BUFS_FEW: usize = 16;
+
+/// Makes a call on the buffers, cut after `max` bytes.
+fn with_slices<T>(bufs: &[&[u8]], max: usize, call: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
+    let mut slices = cut(bufs, max).map(IoSlice::new);
+    if bufs.len() > BUFS_FEW {
+        return call(&slices.take(BUFS_MAX).collect::<Vec<_>>());
+    }
+    let few: [_; BUFS_FEW] = array::from_fn(|_| slices.next().unwrap_or(IoSlice::new(&[])));
+    call(&few[..bufs.len()])
+}
+
+/// As [`with_slices`], for buffers to be filled.
+fn with_slices_mut<T>(
+    bufs: &mut [&mut [u8]],
+    max: usize,
+    call: impl FnOnce(&mut [IoSliceMut<'_>]) -> T,
+) -> T {
+    let count = bufs.len();
+    let mut slices = cut_mut(bufs, max).map(IoSliceMut::new);
+    if count > BUFS_FEW {
+        return call(&mut slices.take(BUFS_MAX).collect::<Vec<_>>());
+    }
+    let none = || IoSliceMut::new(&mut []);
+    let mut few: [_; BUFS_FEW] = array::from_fn(|_| slices.next().unwrap_or_else(none));
+    call(&mut few[..count])
+}
+
+pub(super) fn read_vectored_at(file: &File, offset: u64, bufs: &mut [&mut [u8]]) -> Result<usize> {
+    let max = within(offset, usize::MAX).ok_or(ErrorCode::Invalid)?;
+    with_slices_mut(bufs, max, |bufs| {
+        retry_on_intr(|| rustix::io::preadv(file, bufs, offset)).map_err(errno)
+    })
+}
+
+/// As [`read_at_cached`], up to `max` bytes.
+pub(super) fn read_vectored_at_cached(
+    file: &File,
+    offset: u64,
+    bufs: &mut [&mut [u8]],
+    max: usize,
+) -> Option<Result<usize>> {
+    let Some(max) = within(offset, max) else {
+        return Some(Err(ErrorCode::Invalid));
+    };
+    with_slices_mut(bufs, max, |bufs| read_cached(file, offset, bufs))
+}
+
+/// Up to `max` bytes.
+pub(super) fn write_vectored_at(
+    file: &File,
+    offset: u64,
+    bufs: &[&[u8]],
+    max: usize,
+) -> Result<usize> {
+    let max = match within(offset, max) {
+        Some(max) if max > 0 => max,
+        _ => return Err(ErrorCode::FileTooLarge),
+    };
+    with_slices(bufs, max, |bufs| {
+        retry_on_intr(|| rustix::io::pwritev(file, bufs, offset)).map_err(errno)
+    })
+}
+
+/// As [`append`], up to `max` bytes: in one step up to [`BUFS_MAX`] buffers.
+pub(super) fn append_vectored(file: &File, bufs: &[&[u8]], max: usize) -> Result<usize> {
+    with_slices(bufs, max, |bufs| append_slices(file, bufs))
 }
 
 /// A directory that is being listed.

@@ -3,6 +3,7 @@
 //! Paths are resolved by cap-std: on Linux by `openat2` with `RESOLVE_BENEATH`, elsewhere step
 //! by step. Everything else works on what was opened so.
 
+mod bufs;
 mod calls;
 mod directory;
 mod entries;

@@ -4,6 +4,7 @@
 //! call, somebody may exchange it. Then the error may be another one; the object that is
 //! changed is still one below the directory, for that is cap-std's part.
 
+use super::bufs::{cut_mut, joined};
 use super::path::{code, follow, split};
 use crate::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
@@ -388,6 +389,53 @@ pub(super) fn append(file: &File, bytes: &[u8]) -> Result<usize> {
     static END: Mutex<()> = Mutex::new(());
     let _end = END.lock().unwrap_or_else(PoisonError::into_inner);
     write_at(file, file.metadata()?.len(), bytes)
+}
+
+/// One buffer after the other; what comes after the first can't fail any more.
+pub(super) fn read_vectored_at(file: &File, offset: u64, bufs: &mut [&mut [u8]]) -> Result<usize> {
+    let mut done = 0;
+    for buf in cut_mut(bufs, usize::MAX) {
+        match read_at(file, offset.saturating_add(done as u64), buf) {
+            Ok(read) => {
+                done += read;
+                if read < buf.len() {
+                    break;
+                }
+            }
+            Err(_) if done > 0 => break,
+            Err(code) => return Err(code),
+        }
+    }
+    Ok(done)
+}
+
+pub(super) fn read_vectored_at_cached(
+    _: &File,
+    _: u64,
+    _: &mut [&mut [u8]],
+    _: usize,
+) -> Option<Result<usize>> {
+    None
+}
+
+/// Joined, up to this many bytes: so what is appended stays together.
+const JOINED_MAX: usize = 1 << 20;
+
+pub(super) fn write_vectored_at(
+    file: &File,
+    offset: u64,
+    bufs: &[&[u8]],
+    max: usize,
+) -> Result<usize> {
+    write_at(file, offset, &joined(bufs, max.min(JOINED_MAX)))
+}
+
+pub(super) fn append_vectored(file: &File, bufs: &[&[u8]], max: usize) -> Result<usize> {
+    append(file, &joined(bufs, max.min(JOINED_MAX)))
+}
+
+pub(super) fn allocate(_: &File, _: u64, _: u64) -> Result<()> {
+    Err(ErrorCode::Unsupported)
 }
 
 /// A directory that is being listed.

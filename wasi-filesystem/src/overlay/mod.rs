@@ -349,6 +349,44 @@ impl Vfs for Overlay {
         }
     }
 
+    fn read_vectored_at(
+        &self,
+        file: &Arc<Node>,
+        offset: u64,
+        bufs: &mut [&mut [u8]],
+    ) -> Op<Result<usize>, Result<Bytes>> {
+        match file.reader() {
+            Some(file) => file.read_vectored_at(offset, bufs),
+            None => Op::failed(ErrorCode::BadDescriptor),
+        }
+    }
+
+    fn write_vectored_at(
+        &self,
+        file: &Arc<Node>,
+        offset: u64,
+        bufs: &[&[u8]],
+    ) -> Op<Result<usize>> {
+        match file.writer() {
+            Some(file) => file.write_vectored_at(offset, bufs),
+            None => Op::failed(ErrorCode::BadDescriptor),
+        }
+    }
+
+    fn append_vectored(&self, file: &Arc<Node>, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        match file.writer() {
+            Some(file) => file.append_vectored(bufs),
+            None => Op::failed(ErrorCode::BadDescriptor),
+        }
+    }
+
+    fn allocate(&self, file: &Arc<Node>, offset: u64, length: u64) -> Op<Result<()>> {
+        match file.writer() {
+            Some(file) => file.allocate(offset, length),
+            None => Op::failed(ErrorCode::BadDescriptor),
+        }
+    }
+
     fn set_size(&self, file: &Arc<Node>, size: u64) -> Op<Result<()>> {
         match file.writer() {
             Some(file) => file.set_size(size),

@@ -1,5 +1,7 @@
 use crate::backend::Result;
-use crate::{Advice, DescriptorStat, DescriptorType, DirectoryEntries, ErrorCode, NewTimestamp};
+use crate::{
+    Advice, DescriptorStat, DescriptorType, DirectoryEntries, ErrorCode, NewTimestamp, vectored,
+};
 use alloc::boxed::Box;
 use alloc::string::String;
 use bytes::Bytes;
@@ -93,6 +95,39 @@ pub trait Vfs: Send + Sync + 'static {
     fn append(&self, file: &Self::Inode, bytes: &[u8]) -> Op<Result<usize>> {
         let _ = (file, bytes);
         Op::failed(ErrorCode::ReadOnly)
+    }
+
+    /// As [`File::read_vectored_at`](crate::File::read_vectored_at).
+    fn read_vectored_at(
+        &self,
+        file: &Self::Inode,
+        offset: u64,
+        bufs: &mut [&mut [u8]],
+    ) -> Op<Result<usize>, Result<Bytes>> {
+        vectored::read(offset, bufs, |offset, buf| self.read_at(file, offset, buf))
+    }
+
+    /// As [`File::write_vectored_at`](crate::File::write_vectored_at).
+    fn write_vectored_at(
+        &self,
+        file: &Self::Inode,
+        offset: u64,
+        bufs: &[&[u8]],
+    ) -> Op<Result<usize>> {
+        vectored::write(bufs, |done, buf| {
+            self.write_at(file, offset.saturating_add(done as u64), buf)
+        })
+    }
+
+    /// As [`File::append_vectored`](crate::File::append_vectored).
+    fn append_vectored(&self, file: &Self::Inode, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        vectored::write(bufs, |_, buf| self.append(file, buf))
+    }
+
+    /// As [`File::allocate`](crate::File::allocate).
+    fn allocate(&self, file: &Self::Inode, offset: u64, length: u64) -> Op<Result<()>> {
+        let _ = (file, offset, length);
+        Op::failed(ErrorCode::Unsupported)
     }
 
     /// As [`File::set_size`](crate::File::set_size).

@@ -417,6 +417,31 @@ impl<V: Vfs> File for OpenFile<V> {
         self.durable(self.vfs.append(&self.inode, bytes))
     }
 
+    fn read_vectored_at(
+        &self,
+        offset: u64,
+        bufs: &mut [&mut [u8]],
+    ) -> Op<Result<usize>, Result<Bytes>> {
+        self.vfs.read_vectored_at(&self.inode, offset, bufs)
+    }
+
+    fn write_vectored_at(&self, offset: u64, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        self.durable(self.vfs.write_vectored_at(&self.inode, offset, bufs))
+    }
+
+    fn append_vectored(&self, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        self.durable(self.vfs.append_vectored(&self.inode, bufs))
+    }
+
+    fn allocate(&self, offset: u64, length: u64) -> Op<Result<()>> {
+        match self.descriptor_type() {
+            DescriptorType::RegularFile => {
+                self.durable(self.vfs.allocate(&self.inode, offset, length))
+            }
+            _ => Op::failed(ErrorCode::Invalid),
+        }
+    }
+
     fn set_size(&self, size: u64) -> Op<Result<()>> {
         match self.descriptor_type() {
             DescriptorType::RegularFile => self.durable(self.vfs.set_size(&self.inode, size)),
