@@ -7,6 +7,7 @@ extern crate std;
 
 pub mod filesystem;
 pub mod http;
+mod preview1;
 pub mod sockets;
 mod stream;
 

@@ -55,6 +55,23 @@ impl DynInputStream {
         Poll::Ready(self.latch(result))
     }
 
+    /// As [`DynInputStream::poll_read`], into `buf`: says how many bytes it has, 0 only where it
+    /// is empty.
+    ///
+    /// # Errors
+    /// As [`DynInputStream::read`].
+    pub fn poll_read_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<Result<usize, StreamError>> {
+        if buf.is_empty() {
+            return Poll::Ready(self.open().map(|_| 0));
+        }
+        let result = ready!(self.open()?.poll_read(cx, buf));
+        Poll::Ready(self.latch(result))
+    }
+
     /// `skip`: drops up to `max` bytes that are there now and says how many.
     ///
     /// # Errors

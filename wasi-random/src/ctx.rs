@@ -66,6 +66,14 @@ impl WasiRandomCtx {
         Ok(bytes)
     }
 
+    /// Fills `buf` with secure bytes, for who has a buffer already (`random_get` of WASI 0.1).
+    ///
+    /// # Errors
+    /// [`RandomError::Source`]: the source failed; what is in `buf` is not to be used.
+    pub fn fill(&self, buf: &mut [u8]) -> Result<(), RandomError> {
+        Ok(self.source.fill(buf)?)
+    }
+
     /// A secure number (`wasi:random/random.get-random-u64`).
     ///
     /// # Errors

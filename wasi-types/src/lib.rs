@@ -7,6 +7,7 @@ extern crate std;
 
 mod datetime;
 pub mod filesystem;
+pub mod preview1;
 
 pub use datetime::Datetime;
 
