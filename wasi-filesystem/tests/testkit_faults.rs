@@ -63,6 +63,18 @@ enum Fault {
     WritesWhenPolled,
     UnlinkCloses,
     NothingExtends,
+    // Several buffers.
+    FillsTheFirst,
+    WritesBackwards,
+    AppendsSeveralWhereItWas,
+    EmptyIsInvalid,
+    NoLimitsForSeveral,
+    SeveralWhenPolled,
+    // Room.
+    AllocateCuts,
+    AllocateClears,
+    AllocateLeavesSize,
+    AllocateNoLimits,
 }
 
 struct Faulty {
@@ -407,6 +419,69 @@ impl File for FaultyFile {
         }
     }
 
+    fn read_vectored_at(
+        &self,
+        offset: u64,
+        bufs: &mut [&mut [u8]],
+    ) -> Op<Result<usize>, Result<Bytes>> {
+        let size = now(self.inner.stat()).unwrap().size;
+        let length = bufs.iter().map(|buf| buf.len()).sum::<usize>();
+        match self.fault {
+            Fault::FillsTheFirst if offset < size && length > 0 => {
+                now_read(&*self.inner, offset, bufs[0]).unwrap();
+                Op::Ready(Ok(length.min((size - offset) as usize)))
+            }
+            Fault::EmptyIsInvalid if length == 0 => Op::failed(ErrorCode::Invalid),
+            _ => self.inner.read_vectored_at(offset, bufs),
+        }
+    }
+
+    fn write_vectored_at(&self, offset: u64, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        match self.fault {
+            Fault::WritesBackwards => {
+                let bufs: Vec<_> = bufs.iter().rev().copied().collect();
+                self.inner.write_vectored_at(offset, &bufs)
+            }
+            Fault::NoLimitsForSeveral if offset >= 1 << 63 => Op::Ready(Ok(1)),
+            Fault::SeveralWhenPolled => {
+                let (file, bytes) = (self.inner.clone(), bufs.concat());
+                Op::Pending(Box::pin(async move {
+                    file.write_at(offset, &bytes).finish().await
+                }))
+            }
+            _ => self.inner.write_vectored_at(offset, bufs),
+        }
+    }
+
+    fn append_vectored(&self, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        match self.fault {
+            Fault::AppendsSeveralWhereItWas => self.inner.write_vectored_at(self.size, bufs),
+            _ => self.inner.append_vectored(bufs),
+        }
+    }
+
+    fn allocate(&self, offset: u64, length: u64) -> Op<Result<()>> {
+        let size = now(self.inner.stat()).unwrap().size;
+        let end = offset.saturating_add(length);
+        match self.fault {
+            Fault::AllocateCuts => self.inner.set_size(end),
+            Fault::AllocateClears if end < 1 << 20 => {
+                let zeros = vec![0; length as usize];
+                self.inner
+                    .write_at(offset, &zeros)
+                    .map(|written| written.map(drop))
+            }
+            Fault::AllocateLeavesSize if end < 1 << 20 => {
+                self.inner.allocate(offset, length).and_then({
+                    let file = self.inner.clone();
+                    move |()| file.set_size(size)
+                })
+            }
+            Fault::AllocateNoLimits if end >= 1 << 63 => Op::Ready(Ok(())),
+            _ => self.inner.allocate(offset, length),
+        }
+    }
+
     fn set_size(&self, size: u64) -> Op<Result<()>> {
         let stat = now(self.inner.stat()).unwrap();
         match self.fault {
@@ -565,6 +640,43 @@ fn a_broken_guarantee_is_reported_by_its_name() {
             "an unlinked file is gone, and lives on while it is open",
         ),
         (NothingExtends, "a write of no bytes writes nothing"),
+        (FillsTheFirst, "several buffers are filled as one would be"),
+        (
+            WritesBackwards,
+            "several buffers are written as one would be, at any offset",
+        ),
+        (
+            AppendsSeveralWhereItWas,
+            "several buffers are appended as one would be, whoever extended the file",
+        ),
+        (
+            EmptyIsInvalid,
+            "buffers without a byte read and write nothing",
+        ),
+        (
+            NoLimitsForSeveral,
+            "several buffers beyond all files are an error: file-too-large",
+        ),
+        (
+            SeveralWhenPolled,
+            "a write of several buffers goes on where nobody waits for it",
+        ),
+        (
+            AllocateCuts,
+            "allocating extends with zeros, and changes no byte and no greater size",
+        ),
+        (
+            AllocateClears,
+            "allocating extends with zeros, and changes no byte and no greater size",
+        ),
+        (
+            AllocateLeavesSize,
+            "allocating extends with zeros, and changes no byte and no greater size",
+        ),
+        (
+            AllocateNoLimits,
+            "room beyond all files is an error: file-too-large",
+        ),
     ] {
         let reported = broken(fault);
         assert!(reported.contains(&name), "{fault:?}: {reported:#?}");

@@ -1,7 +1,7 @@
 //! Reading and writing.
 
 use super::Check;
-use super::kit::{FOLLOW, Kit, NONE, READ, Seen, broken, same};
+use super::kit::{FOLLOW, Kit, NONE, READ, Seen, broken, pattern, same};
 use crate::backend::{File, Object};
 use crate::{Advice, DescriptorFlags, ErrorCode};
 use alloc::format;
@@ -37,13 +37,6 @@ pub(super) const CHECKS: &[Check] = &[
     ("a file opened to be synced can be written", durable),
     ("advice changes nothing", advise),
 ];
-
-/// Bytes of which no two parts are alike.
-fn pattern(length: usize) -> Vec<u8> {
-    (0..length)
-        .map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8)
-        .collect()
-}
 
 fn round_trip(kit: &Kit<'_>) -> Seen {
     let file = kit.write("file", b"0123456789")?;

@@ -45,6 +45,13 @@ pub(super) fn same<T: PartialEq + Debug>(what: &str, seen: T, expected: T) -> Se
     }
 }
 
+/// Bytes of which no two parts are alike.
+pub(super) fn pattern(length: usize) -> Vec<u8> {
+    (0..length)
+        .map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8)
+        .collect()
+}
+
 impl<'a> Kit<'a> {
     pub(super) fn new(driver: &'a dyn Driver, dir: Arc<dyn Directory>) -> Self {
         Self { driver, dir }

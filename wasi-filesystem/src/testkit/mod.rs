@@ -28,6 +28,7 @@ mod listings;
 mod names;
 mod paths;
 mod read_only;
+mod vectored;
 
 use crate::backend::Directory;
 use alloc::format;
@@ -68,6 +69,7 @@ pub fn run(driver: &dyn Driver, directory: Arc<dyn Directory>) -> Report {
         links::CHECKS,
         listings::CHECKS,
         files::CHECKS,
+        vectored::CHECKS,
     ];
     for (n, (name, check)) in checks.into_iter().flatten().enumerate() {
         report.check(name, || {

@@ -182,6 +182,41 @@ impl File for SlowFile {
         later(self.0.append(bytes))
     }
 
+    fn read_vectored_at(
+        &self,
+        offset: u64,
+        bufs: &mut [&mut [u8]],
+    ) -> Op<Result<usize>, Result<Bytes>> {
+        let file = self.0.clone();
+        let lengths: Vec<_> = bufs.iter().map(|buf| buf.len()).collect();
+        Op::Pending(Box::pin(async move {
+            turn().await;
+            let mut bufs: Vec<_> = lengths.iter().map(|length| vec![0; *length]).collect();
+            let mut slices: Vec<_> = bufs.iter_mut().map(|buf| &mut buf[..]).collect();
+            let read = file.read_vectored_at(offset, &mut slices);
+            match read {
+                Op::Ready(n) => {
+                    let mut bytes = bufs.concat();
+                    bytes.truncate(n?);
+                    Ok(bytes.into())
+                }
+                Op::Pending(bytes) => bytes.await,
+            }
+        }))
+    }
+
+    fn write_vectored_at(&self, offset: u64, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        later(self.0.write_vectored_at(offset, bufs))
+    }
+
+    fn append_vectored(&self, bufs: &[&[u8]]) -> Op<Result<usize>> {
+        later(self.0.append_vectored(bufs))
+    }
+
+    fn allocate(&self, offset: u64, length: u64) -> Op<Result<()>> {
+        later(self.0.allocate(offset, length))
+    }
+
     fn set_size(&self, size: u64) -> Op<Result<()>> {
         later(self.0.set_size(size))
     }
