@@ -170,6 +170,15 @@ fn a_named_pipe_is_opened_without_its_peer_and_has_no_offsets() {
         assert_eq!(done(writer.write_at(0, b"x")), Err(ErrorCode::InvalidSeek));
         assert_eq!(done(writer.append(b"x")), Err(ErrorCode::InvalidSeek));
         assert_eq!(done(writer.set_size(0)), Err(ErrorCode::Invalid));
+        let several = read_once(&*reader, 0, &[1, 1]);
+        assert_eq!(several, Err(ErrorCode::InvalidSeek));
+        for several in [
+            writer.write_vectored_at(0, &[b"x", b"y"]),
+            writer.append_vectored(&[b"x", b"y"]),
+        ] {
+            assert_eq!(done(several), Err(ErrorCode::InvalidSeek));
+        }
+        assert_eq!(done(writer.allocate(0, 1)), Err(ErrorCode::Invalid));
         let advised = writer.advise(0, 0, Advice::WillNeed);
         assert_eq!(done(advised), Err(ErrorCode::InvalidSeek));
     }
@@ -184,6 +193,10 @@ fn a_device_is_read_and_written_but_has_no_size() {
         assert_eq!(read(&*zero, 7, 3), Ok(vec![0; 3]));
         assert_eq!(done(zero.write_at(7, b"abc")), Ok(3));
         assert_eq!(done(zero.set_size(0)), Err(ErrorCode::Invalid));
+        assert_eq!(read_vectored(&*zero, 7, &[1, 2]), Ok(vec![0; 3]));
+        let several = zero.write_vectored_at(7, &[b"ab", b"c"]);
+        assert_eq!(done(several), Ok(3));
+        assert_eq!(done(zero.allocate(0, 1)), Err(ErrorCode::Invalid));
     }
 }
 
@@ -194,12 +207,19 @@ fn offsets_that_no_file_can_have_are_errors() {
         let (_temp, dir) = directory(&mode);
         let file = open(&dir, "f", CREATE, BOTH).unwrap();
         assert_eq!(read(&*file, MAX, 10), Ok(vec![]));
+        assert_eq!(read_once(&*file, MAX - 3, &[2, 9]), Ok(vec![]));
         for offset in [MAX + 1, u64::MAX] {
             assert_eq!(read(&*file, offset, 10), Err(ErrorCode::Invalid));
+            let several = read_once(&*file, offset, &[5, 5]);
+            assert_eq!(several, Err(ErrorCode::Invalid));
         }
         for offset in [MAX - 1, MAX, MAX + 1, u64::MAX] {
             let written = done(file.write_at(offset, b"abc"));
             assert_eq!(written, Err(ErrorCode::FileTooLarge), "{offset}");
+            let written = done(file.write_vectored_at(offset, &[b"a", b"bc"]));
+            assert_eq!(written, Err(ErrorCode::FileTooLarge), "{offset}");
+            let room = done(file.allocate(offset, 2));
+            assert_eq!(room, Err(ErrorCode::FileTooLarge), "{offset}");
             let size = done(file.set_size(offset));
             assert_eq!(size, Err(ErrorCode::FileTooLarge), "{offset}");
             for advice in [Advice::Normal, Advice::WillNeed] {
@@ -297,6 +317,101 @@ fn those_who_append_at_once_don_t_overwrite_each_other() {
 }
 
 #[test]
+fn what_several_buffers_append_stays_together() {
+    for (mode, count) in [0, 1]
+        .into_iter()
+        .zip([3, 40, 900])
+        .chain([(0, 900), (1, 40)])
+    {
+        let (temp, dir) = directory(&modes()[mode]);
+        thread::scope(|scope| {
+            for byte in *b"ab" {
+                let file = open(&dir, "f", CREATE, WRITE).unwrap();
+                scope.spawn(move || {
+                    let bufs = vec![[byte].repeat(7); count];
+                    for _ in 0..100 {
+                        let appended = done(file.append_vectored(&slices(&bufs)));
+                        assert_eq!(appended, Ok(7 * count));
+                    }
+                });
+            }
+        });
+        let bytes = fs::read(temp.path().join("f")).unwrap();
+        assert_eq!(bytes.len(), 200 * 7 * count);
+        for piece in bytes.chunks(7 * count) {
+            assert!(piece.iter().all(|byte| *byte == piece[0]), "{count}");
+        }
+    }
+}
+
+#[test]
+fn more_buffers_than_the_kernel_takes_are_moved_in_part() {
+    for mode in modes() {
+        let (temp, dir) = directory(&mode);
+        let file = open(&dir, "f", CREATE, BOTH).unwrap();
+        let bytes: Vec<_> = (0..3000).map(|n| n as u8).collect();
+        // Those that are empty don't count.
+        let mut bufs = vec![&[][..]; 2000];
+        bufs.extend(bytes.chunks(1));
+        assert_eq!(done(file.write_vectored_at(0, &bufs)), Ok(1024));
+        assert_eq!(done(file.append_vectored(&bufs[2000 + 1024..])), Ok(1024));
+        assert_eq!(done(file.append_vectored(&bufs[2000 + 2048..])), Ok(952));
+        assert_eq!(fs::read(temp.path().join("f")).unwrap(), bytes);
+        let lengths = bufs.iter().map(|buf| buf.len()).collect::<Vec<_>>();
+        assert_eq!(read_once(&*file, 0, &lengths).unwrap(), bytes[..1024]);
+    }
+}
+
+#[test]
+fn offloaded_one_operation_moves_no_more_than_a_piece() {
+    const PIECE: usize = 1 << 20;
+    let bytes: Vec<u8> = (0..3 * PIECE).map(|n| (n ^ (n >> 9)) as u8).collect();
+    let bufs: Vec<_> = bytes.chunks(PIECE / 4 * 3).collect();
+    let lengths: Vec<_> = bufs.iter().map(|buf| buf.len()).collect();
+    for (mode, flags, most) in [
+        (&modes()[0], BOTH, bytes.len()),
+        (&modes()[1], BOTH, PIECE),
+        // Not in the page cache alone, so by the pool.
+        (
+            &modes()[1],
+            BOTH | DescriptorFlags::DATA_INTEGRITY_SYNC,
+            PIECE,
+        ),
+    ] {
+        let (temp, dir) = directory(mode);
+        let file = open(&dir, "f", CREATE, flags).unwrap();
+        assert_eq!(done(file.write_vectored_at(0, &bufs)), Ok(most));
+        assert_eq!(fs::read(temp.path().join("f")).unwrap(), bytes[..most]);
+        assert_eq!(done(file.append_vectored(&bufs)), Ok(most));
+        let appended = fs::read(temp.path().join("f")).unwrap();
+        assert_eq!(appended, [&bytes[..most], &bytes[..most]].concat());
+        let read = read_once(&*file, 0, &lengths).unwrap();
+        assert!(!read.is_empty() && read.len() <= most);
+        assert_eq!(read, appended[..read.len()]);
+        assert_eq!(
+            read_vectored(&*file, 0, &lengths).unwrap(),
+            appended[..bytes.len().min(2 * most)]
+        );
+    }
+}
+
+#[test]
+fn what_is_allocated_is_on_the_disk() {
+    use std::os::unix::fs::MetadataExt as _;
+    for mode in modes() {
+        let (temp, dir) = directory(&mode);
+        let file = open(&dir, "f", CREATE, WRITE).unwrap();
+        done(file.set_size(1 << 20)).unwrap();
+        let path = temp.path().join("f");
+        assert!(fs::metadata(&path).unwrap().blocks() < 2048, "it is a hole");
+        done(file.allocate(0, 1 << 20)).unwrap();
+        let allocated = fs::metadata(&path).unwrap();
+        assert!(allocated.blocks() >= 2048);
+        assert_eq!(allocated.len(), 1 << 20);
+    }
+}
+
+#[test]
 fn inline_everything_is_ready() {
     let (_temp, dir) = directory(&Mode::Inline);
     let open = dir.open_at(NO_FOLLOW, "f", CREATE, BOTH);
@@ -305,6 +420,19 @@ fn inline_everything_is_ready() {
     };
     assert!(matches!(file.append(b"abc"), Op::Ready(Ok(3))));
     assert!(matches!(file.read_at(0, &mut [0; 5]), Op::Ready(Ok(3))));
+    assert!(matches!(
+        file.write_vectored_at(1, &[b"x", b"yz"]),
+        Op::Ready(Ok(3))
+    ));
+    assert!(matches!(
+        file.append_vectored(&[b"u", b"v"]),
+        Op::Ready(Ok(2))
+    ));
+    let (mut a, mut b) = ([0; 2], [0; 5]);
+    let read = file.read_vectored_at(0, &mut [&mut a, &mut [], &mut b]);
+    assert!(matches!(read, Op::Ready(Ok(6))));
+    assert_eq!((&a, &b), (b"ax", b"yzuv\0"));
+    assert!(matches!(file.allocate(0, 9), Op::Ready(Ok(()))));
     assert!(matches!(file.sync(), Op::Ready(Ok(()))));
     assert!(matches!(dir.unlink_file_at("f"), Op::Ready(Ok(()))));
     let Op::Ready(Ok(mut entries)) = dir.read_directory() else {
@@ -332,7 +460,19 @@ fn offloaded_what_was_looked_up_lately_is_ready_and_what_changes_the_disk_is_not
     let synced = DescriptorFlags::DATA_INTEGRITY_SYNC | WRITE;
     let file = open(&dir, "f", EXISTING, synced).unwrap();
     assert!(matches!(file.write_at(0, b"x"), Op::Pending(_)));
+    let several = file.write_vectored_at(0, &[b"x", b"y"]);
+    assert!(matches!(several, Op::Pending(_)));
+    assert!(matches!(file.allocate(0, 9), Op::Pending(_)));
     assert!(matches!(file.sync(), Op::Pending(_)));
+    // What the page cache takes or has is not waited for.
+    let file = open(&dir, "f", EXISTING, BOTH).unwrap();
+    let several = file.write_vectored_at(0, &[b"x", b"y"]);
+    assert!(matches!(several, Op::Ready(Ok(2))));
+    let several = file.append_vectored(&[b"x", b"y"]);
+    assert!(matches!(several, Op::Ready(Ok(2))));
+    let (mut a, mut b) = ([0; 1], [0; 1]);
+    let several = file.read_vectored_at(0, &mut [&mut a, &mut b]);
+    assert!(matches!(several, Op::Ready(Ok(2))));
 }
 
 #[test]
@@ -389,5 +529,8 @@ fn offloaded_what_is_on_the_disk_alone_is_read_whole_and_can_be_given_up() {
         let mut buf = vec![0; 100_000];
         drop(file.read_at(100_000, &mut buf));
         assert_eq!(read(&*file, 0, bytes.len() + 1).as_ref(), Ok(&bytes));
+        done(file.advise(0, 0, Advice::DontNeed)).unwrap();
+        let lengths = [0, 100_000, 5, 0, 250_000];
+        assert_eq!(read_vectored(&*file, 0, &lengths).as_ref(), Ok(&bytes));
     }
 }

@@ -33,6 +33,10 @@ enum Step {
     Read(usize, u64, usize),
     Write(usize, u64, Vec<u8>),
     Append(usize, Vec<u8>),
+    ReadVectored(usize, u64, Vec<usize>),
+    WriteVectored(usize, u64, Vec<Vec<u8>>),
+    AppendVectored(usize, Vec<Vec<u8>>),
+    Allocate(usize, u64, u64),
     SetSize(usize, u64),
     SetTimes(At, PathFlags, u64),
     Stat(At, PathFlags),
@@ -69,6 +73,10 @@ fn step() -> impl Strategy<Value = Step> {
     let flags = || (0..4u8).prop_map(DescriptorFlags::from_bits_truncate);
     let offset = || prop_oneof![8 => 0..100u64, 1 => 4000..9000u64, 1 => (u64::MAX - 2)..];
     let bytes = || vec(any::<u8>(), 0..50);
+    // With and without those few that are told to the kernel in place.
+    let several = || vec(bytes(), 0..25);
+    let lengths = || vec(prop_oneof![9 => 0..500usize, 1 => 4000..5000usize], 0..25);
+    let length = || prop_oneof![9 => 1..10_000u64, 1 => (u64::MAX - 2)..];
     prop_oneof![
         6 => (at(), follow(), open(), flags(), slot())
             .prop_map(|(at, follow, open, flags, slot)| Step::Open(at, follow, open, flags, slot)),
@@ -77,6 +85,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (slot(), offset(), 1..10_000usize).prop_map(|(s, o, l)| Step::Read(s, o, l)),
         3 => (slot(), offset(), bytes()).prop_map(|(s, o, b)| Step::Write(s, o, b)),
         2 => (slot(), bytes()).prop_map(|(s, b)| Step::Append(s, b)),
+        2 => (slot(), offset(), lengths()).prop_map(|(s, o, l)| Step::ReadVectored(s, o, l)),
+        3 => (slot(), offset(), several()).prop_map(|(s, o, b)| Step::WriteVectored(s, o, b)),
+        2 => (slot(), several()).prop_map(|(s, b)| Step::AppendVectored(s, b)),
+        1 => (slot(), offset(), length()).prop_map(|(s, o, l)| Step::Allocate(s, o, l)),
         1 => (slot(), offset()).prop_map(|(s, o)| Step::SetSize(s, o)),
         1 => (at(), follow(), 0..1_000_000_000u64).prop_map(|(a, f, t)| Step::SetTimes(a, f, t)),
         3 => (at(), follow()).prop_map(|(a, f)| Step::Stat(a, f)),
@@ -185,6 +197,22 @@ impl Side {
             }
             Step::Append(slot, bytes) => {
                 done(self.file(*slot, WRITE)?.append(bytes)).map(Seen::Count)
+            }
+            Step::ReadVectored(slot, offset, lengths) => {
+                read_vectored(&*self.file(*slot, READ)?, *offset, lengths)
+                    .map(|bytes| Seen::Bytes(Contents(bytes)))
+            }
+            Step::WriteVectored(slot, offset, bufs) => {
+                let file = self.file(*slot, WRITE)?;
+                done(file.write_vectored_at(*offset, &slices(bufs))).map(Seen::Count)
+            }
+            Step::AppendVectored(slot, bufs) => {
+                let file = self.file(*slot, WRITE)?;
+                done(file.append_vectored(&slices(bufs))).map(Seen::Count)
+            }
+            Step::Allocate(slot, offset, length) => {
+                let file = self.file(*slot, WRITE)?;
+                done(file.allocate(*offset, *length)).map(|()| Seen::Nothing)
             }
             Step::SetSize(slot, size) => {
                 done(self.file(*slot, WRITE)?.set_size(*size)).map(|()| Seen::Nothing)

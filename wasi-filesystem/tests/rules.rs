@@ -205,6 +205,22 @@ const FILE_OPERATIONS: &[FileOperation] = {
         ("append-via-stream", WRITES, |fd| {
             fd.append_via_stream().map(drop)
         }),
+        ("read-vectored-at", READS, |fd| {
+            now(fd.read_vectored_at(0, &mut [&mut [0], &mut [0]])).map(drop)
+        }),
+        ("read-vectored-at of nothing", READS, |fd| {
+            now(fd.read_vectored_at(0, &mut [])).map(drop)
+        }),
+        ("write-vectored", WRITES, |fd| {
+            now(fd.write_vectored(&[b"x", b"y"], 0)).map(drop)
+        }),
+        ("append-vectored", WRITES, |fd| {
+            now(fd.append_vectored(&[b"x", b"y"])).map(drop)
+        }),
+        ("append-vectored of nothing", WRITES, |fd| {
+            now(fd.append_vectored(&[])).map(drop)
+        }),
+        ("allocate", WRITES, |fd| now(fd.allocate(0, 1))),
         ("set-size", WRITES, |fd| now(fd.set_size(1))),
         ("advise", [None, None, BAD], |fd| {
             now(fd.advise(0, 0, Advice::Normal))
@@ -223,6 +239,54 @@ fn contents_are_for_what_the_file_is_open_for() {
             assert_eq!(operation(fd).err(), *code, "{name} {fd:?}");
         }
     }
+}
+
+#[test]
+fn buffers_without_a_byte_and_one_alone_are_the_calls_of_one_buffer() {
+    let disk = Disk::new();
+    disk.add("file", b"0123456789");
+    let file = open(&Disk::root(disk.ctx()), "file", READ | WRITE);
+    disk.called();
+    disk.fails.lock().unwrap().replace(ErrorCode::Io);
+    for bufs in [&[][..], &[&b""[..]], &[b"", b""]] {
+        assert_eq!(now(file.write_vectored(bufs, u64::MAX)), Ok(0));
+        assert_eq!(now(file.append_vectored(bufs)), Ok(0));
+    }
+    for mut bufs in [vec![], vec![&mut [][..]], vec![&mut [], &mut []]] {
+        assert_eq!(now(file.read_vectored_at(u64::MAX, &mut bufs)), Ok(0));
+    }
+    assert_eq!(disk.called(), [""; 0], "the backend is not asked");
+    disk.fails.lock().unwrap().take();
+
+    assert_eq!(now(file.write_vectored(&[b"xy"], 3)), Ok(2));
+    assert_eq!(now(file.append_vectored(&[b"z"])), Ok(1));
+    assert_eq!(disk.contents("file"), b"012xy56789z");
+    let mut buf = [0; 4];
+    assert_eq!(now(file.read_vectored_at(2, &mut [&mut buf])), Ok(4));
+    assert_eq!(&buf, b"2xy5");
+}
+
+#[test]
+fn room_for_nothing_or_beyond_all_offsets_is_not_asked_for() {
+    let disk = Disk::new();
+    disk.add("file", b"");
+    let dir = Disk::root(disk.ctx());
+    let [reads, writes] = [READ, WRITE].map(|flags| open(&dir, "file", flags));
+    disk.called();
+    for (offset, length, code) in [
+        (0, 0, ErrorCode::Invalid),
+        (u64::MAX, 0, ErrorCode::Invalid),
+        (u64::MAX, 1, ErrorCode::FileTooLarge),
+        (1, u64::MAX, ErrorCode::FileTooLarge),
+    ] {
+        assert_eq!(now(writes.allocate(offset, length)), Err(code));
+        let read_only = now(reads.allocate(offset, length));
+        assert_eq!(read_only, Err(ErrorCode::BadDescriptor));
+    }
+    assert_eq!(disk.called(), [""; 0]);
+    assert_eq!(now(writes.allocate(2, 3)), Ok(()));
+    assert_eq!(disk.called(), ["allocate"]);
+    assert_eq!(disk.contents("file"), [0; 5]);
 }
 
 #[test]

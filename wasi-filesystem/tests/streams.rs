@@ -158,6 +158,25 @@ fn what_the_guest_writes_is_seen_by_a_stream_that_read_ahead() {
             b"23456789xy",
         ),
         (
+            "write of several buffers",
+            |_, file| {
+                now(file.write_vectored(&[b"x", b"", b"y"], 4)).unwrap();
+            },
+            b"23xy6789",
+        ),
+        (
+            "append of several buffers",
+            |_, file| {
+                now(file.append_vectored(&[b"x", b"y"])).unwrap();
+            },
+            b"23456789xy",
+        ),
+        (
+            "allocate",
+            |_, file| now(file.allocate(5, 7)).unwrap(),
+            b"23456789\0\0",
+        ),
+        (
             "set-size down",
             |_, file| now(file.set_size(4)).unwrap(),
             b"23",

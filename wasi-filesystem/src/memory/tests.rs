@@ -345,3 +345,62 @@ fn the_host_fills_and_reads_it() {
     assert_eq!(fs.read_dir("usr/link"), Err(ErrorCode::NotDirectory));
     assert_eq!(fs.read_file("missing"), Err(ErrorCode::NoEntry));
 }
+
+#[test]
+fn what_is_allocated_takes_its_room_at_once_and_all_of_it_or_none() {
+    let (fs, root) = limited(Limits {
+        bytes: 5 * 4096 + 200,
+        ..Limits::default()
+    });
+    let file = create(&*root, "file").unwrap();
+    assert_eq!(done(file.write_at(4096, b"kept")), Ok(4));
+    let before = fs.usage().bytes;
+    for (offset, length) in [
+        (0, 5 * 4096 + 1),
+        (1 << 40, 5 * 4096),
+        (0, OFFSET_MAX),
+        (1, OFFSET_MAX - 1),
+    ] {
+        let none = done(file.allocate(offset, length));
+        assert_eq!(none, Err(ErrorCode::InsufficientSpace), "{offset} {length}");
+        assert_eq!(fs.usage().bytes, before);
+        assert_eq!(done(file.stat()).unwrap().size, 4100);
+    }
+    for (offset, length) in [(0, OFFSET_MAX + 1), (OFFSET_MAX, 1), (1, u64::MAX)] {
+        let none = done(file.allocate(offset, length));
+        assert_eq!(none, Err(ErrorCode::FileTooLarge), "{offset} {length}");
+    }
+    // The page between is there already.
+    assert_eq!(done(file.allocate(4095, 4098)), Ok(()));
+    assert_eq!(fs.usage().bytes, before + 2 * 4096);
+    assert_eq!(done(file.allocate(0, 8000)), Ok(()));
+    assert_eq!(fs.usage().bytes, before + 2 * 4096);
+    assert_eq!(done(file.stat()).unwrap().size, 8193);
+    // So writes there find room whoever takes the rest.
+    let other = create(&*root, "other").unwrap();
+    assert_eq!(done(other.write_at(0, &[1; 5 * 4096])), Ok(2 * 4096));
+    assert_eq!(done(file.write_at(0, &[2; 8193])), Ok(8193));
+    done(file.set_size(0)).unwrap();
+    assert_eq!(fs.usage().bytes, 2 * (64 + 4096) + 9);
+}
+
+#[test]
+fn several_buffers_are_written_as_far_as_there_is_room() {
+    let (_, root) = limited(Limits {
+        bytes: 2 * 4096 + 200,
+        ..Limits::default()
+    });
+    let file = create(&*root, "file").unwrap();
+    let bufs = [&[1; 4096][..], &[2; 4095], &[], &[3; 2], &[4; 9]];
+    assert_eq!(done(file.write_vectored_at(0, &bufs)), Ok(8192));
+    assert_eq!(read(&*file, 8190, 9).unwrap(), [2, 3]);
+    let more = done(file.append_vectored(&bufs));
+    assert_eq!(more, Err(ErrorCode::InsufficientSpace));
+    // Up to the last offset there is.
+    let few = [&b"xy"[..], b"z"];
+    done(file.set_size(0)).unwrap();
+    assert_eq!(done(file.write_vectored_at(OFFSET_MAX - 1, &few)), Ok(1));
+    assert_eq!(done(file.write_vectored_at(OFFSET_MAX - 2, &few)), Ok(2));
+    let end = done(file.append_vectored(&few));
+    assert_eq!(end, Err(ErrorCode::FileTooLarge));
+}

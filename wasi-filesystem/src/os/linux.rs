@@ -4,7 +4,7 @@
 //! that is open already, never `..` and without following it if it is a link: such a call
 //! can't lead anywhere else.
 
-use super::bufs::{cut, cut_mut};
+use super::bufs::{OFFSET_MAX, cut, cut_mut, within};
 use super::path::{code, follow, split};
 use crate::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
@@ -24,9 +24,6 @@ use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use wasi_types::Datetime;
-
-/// The last offset that the kernel has.
-const OFFSET_MAX: u64 = i64::MAX as u64;
 
 fn errno(error: Errno) -> ErrorCode {
     ErrorCode::from(std::io::Error::from(error))
@@ -412,12 +409,6 @@ pub(super) fn advise(file: &File, offset: u64, length: u64, advice: Advice) -> R
     };
     let length = NonZeroU64::new(length.min(OFFSET_MAX));
     rustix::fs::fadvise(file, offset.min(OFFSET_MAX), length, advice).map_err(errno)
-}
-
-/// As many of `length` bytes as have an offset when they begin at `offset`, if that is one.
-fn within(offset: u64, length: usize) -> Option<usize> {
-    let left = OFFSET_MAX.checked_sub(offset)?;
-    Some(length.min(usize::try_from(left).unwrap_or(usize::MAX)))
 }
 
 pub(super) fn read_at(file: &File, offset: u64, buf: &mut [u8]) -> Result<usize> {

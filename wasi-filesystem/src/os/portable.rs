@@ -4,7 +4,7 @@
 //! call, somebody may exchange it. Then the error may be another one; the object that is
 //! changed is still one below the directory, for that is cap-std's part.
 
-use super::bufs::{cut_mut, joined};
+use super::bufs::{OFFSET_MAX, cut_mut, joined, within};
 use super::path::{code, follow, split};
 use crate::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
@@ -22,8 +22,6 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use wasi_types::Datetime;
-
-const OFFSET_MAX: u64 = i64::MAX as u64;
 
 fn descriptor_type(file_type: cap_std::fs::FileType) -> DescriptorType {
     if file_type.is_file() {
@@ -358,9 +356,8 @@ pub(super) fn advise(_: &File, _: u64, _: u64, _: Advice) -> Result<()> {
 }
 
 pub(super) fn read_at(file: &File, offset: u64, buf: &mut [u8]) -> Result<usize> {
-    if offset > OFFSET_MAX {
-        return Err(ErrorCode::Invalid);
-    }
+    let length = within(offset, buf.len()).ok_or(ErrorCode::Invalid)?;
+    let buf = &mut buf[..length];
     #[cfg(unix)]
     let count = std::os::unix::fs::FileExt::read_at(file, buf, offset)?;
     #[cfg(windows)]
@@ -373,9 +370,10 @@ pub(super) fn read_at_cached(_: &File, _: u64, _: &mut [u8]) -> Option<Result<us
 }
 
 pub(super) fn write_at(file: &File, offset: u64, bytes: &[u8]) -> Result<usize> {
-    if offset >= OFFSET_MAX {
-        return Err(ErrorCode::FileTooLarge);
-    }
+    let bytes = match within(offset, bytes.len()) {
+        Some(length) if length > 0 => &bytes[..length],
+        _ => return Err(ErrorCode::FileTooLarge),
+    };
     #[cfg(unix)]
     let count = std::os::unix::fs::FileExt::write_at(file, bytes, offset)?;
     #[cfg(windows)]

@@ -335,3 +335,40 @@ fn names_are_linked_and_moved_alike() {
         }
     }
 }
+
+#[test]
+fn several_buffers_are_moved_alike() {
+    let seen = |several: &dyn Fn(&fs::File) -> Vec<Result<usize>>| {
+        let file = tempfile::tempfile().unwrap();
+        let results = several(&file);
+        let mut bytes = [0; 100];
+        let count = portable::read_at(&file, 0, &mut bytes).unwrap();
+        (results, bytes[..count].to_vec())
+    };
+    let bufs = [&b"abc"[..], b"", b"de", b"fghi"];
+    // The ends, which no filesystem may have but the calls know.
+    const MAX: u64 = i64::MAX as u64;
+    macro_rules! of {
+        ($sys:ident) => {
+            seen(&|file| {
+                let mut results = Vec::new();
+                for (offset, max) in [(0, usize::MAX), (7, 4), (MAX, 9), (u64::MAX, 9)] {
+                    results.push($sys::write_vectored_at(file, offset, &bufs, max));
+                }
+                for max in [usize::MAX, 4] {
+                    results.push($sys::append_vectored(file, &bufs, max));
+                }
+                let mut read = Vec::new();
+                for offset in [0, 3, 20, 24, 99, MAX, MAX + 1, u64::MAX] {
+                    let (mut a, mut b) = ([0; 2], [0; 5]);
+                    let mut bufs = [&mut a[..], &mut [], &mut b];
+                    results.push($sys::read_vectored_at(file, offset, &mut bufs));
+                    read.extend([&a[..], &b].concat());
+                }
+                assert!(read.starts_with(b"abcdefg"));
+                results
+            })
+        };
+    }
+    assert_eq!(of!(portable), of!(linux));
+}

@@ -44,6 +44,35 @@ pub fn read(file: &dyn File, offset: u64, length: usize) -> Result<Vec<u8>> {
     Ok(all)
 }
 
+pub fn slices(bufs: &[Vec<u8>]) -> Vec<&[u8]> {
+    bufs.iter().map(|buf| &buf[..]).collect()
+}
+
+/// What one read into buffers of these lengths gives.
+pub fn read_once(file: &dyn File, offset: u64, lengths: &[usize]) -> Result<Vec<u8>> {
+    let mut bufs: Vec<_> = lengths.iter().map(|length| vec![0; *length]).collect();
+    let mut slices: Vec<_> = bufs.iter_mut().map(|buf| &mut buf[..]).collect();
+    match file.read_vectored_at(offset, &mut slices) {
+        Op::Ready(count) => {
+            let count = count?;
+            let mut all = bufs.concat();
+            all.truncate(count);
+            Ok(all)
+        }
+        Op::Pending(bytes) => Ok(pollster::block_on(bytes)?.to_vec()),
+    }
+}
+
+/// As [`read`], into buffers of these lengths.
+pub fn read_vectored(file: &dyn File, offset: u64, lengths: &[usize]) -> Result<Vec<u8>> {
+    let mut all = read_once(file, offset, lengths)?;
+    let left = lengths.iter().sum::<usize>() - all.len();
+    if !all.is_empty() {
+        all.extend(read(file, offset + all.len() as u64, left)?);
+    }
+    Ok(all)
+}
+
 /// Opens a file, and does not follow a link.
 pub fn open(
     dir: &dyn Directory,

@@ -227,6 +227,18 @@ impl File for Contents {
         })
     }
 
+    fn allocate(&self, offset: u64, length: u64) -> Op<Result<()>> {
+        self.disk.call("allocate");
+        let node = self.node.clone();
+        self.disk.at_once_or_later(move || {
+            let end = (offset + length) as usize;
+            let mut bytes = node.bytes.lock().unwrap();
+            let size = bytes.len().max(end);
+            bytes.resize(size, 0);
+            Ok(())
+        })
+    }
+
     fn set_times(&self, _: NewTimestamp, _: NewTimestamp) -> Op<Result<()>> {
         self.disk.call("set-times");
         Op::Ready(Ok(()))
@@ -372,7 +384,7 @@ impl DirectoryEntries for Names {
 
 /// What an operation that is done at once gives.
 #[track_caller]
-pub(crate) fn now<T>(op: Op<Result<T>>) -> Result<T> {
+pub(crate) fn now<T, L>(op: Op<Result<T>, L>) -> Result<T> {
     match op {
         Op::Ready(result) => result,
         Op::Pending(_) => panic!("it is not done at once"),
