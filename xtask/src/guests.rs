@@ -1,5 +1,5 @@
-//! `cargo xtask guests`: from the sources in `guests/` to the components that are
-//! committed, with a checksum of the sources beside each.
+//! `cargo xtask guests`: from the sources in `guests/` to the components and modules that
+//! are committed, with a checksum of the sources beside each.
 
 use crate::files;
 use anyhow::{Context, Result, bail, ensure};
@@ -9,14 +9,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const TARGET: &str = "wasm32-wasip2";
+/// What a guest in C needs, as Debian names it.
+const C_PACKAGES: &str = "clang lld wasi-libc libclang-rt-dev-wasm32";
 
 /// A guest and where it goes.
 struct Guest {
     /// Its folder in `guests/`.
     folder: &'static str,
     source: Source,
-    /// The name of the built component.
+    /// The name of what is built.
     file: &'static str,
     /// The folder where it is committed.
     committed: &'static str,
@@ -25,54 +26,87 @@ struct Guest {
 }
 
 enum Source {
-    /// A member of the workspace in `guests/`.
-    Cargo,
+    /// A member of the workspace in `guests/`, and the target that it is built for.
+    Cargo(Target),
+    /// One file of C for WASI 0.1, in the guest's folder.
+    C(&'static str),
     /// One file of WebAssembly text, in the guest's folder.
     Wat(&'static str),
 }
 
-const GUESTS: [Guest; 8] = [
+#[derive(Clone, Copy, PartialEq)]
+enum Target {
+    /// A module on WASI 0.1.
+    Wasip1,
+    /// A component on WASI 0.2.
+    Wasip2,
+}
+
+impl Target {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Wasip1 => "wasm32-wasip1",
+            Self::Wasip2 => "wasm32-wasip2",
+        }
+    }
+}
+
+const GUESTS: [Guest; 10] = [
     Guest {
         folder: "ai-agent-sockets",
-        source: Source::Cargo,
+        source: Source::Cargo(Target::Wasip2),
         file: "ai_agent_sockets.wasm",
         committed: "agave-host/assets",
         max_size: 400 * 1024,
     },
     Guest {
         folder: "bench",
-        source: Source::Cargo,
+        source: Source::Cargo(Target::Wasip2),
         file: "bench.wasm",
         committed: "agave-host/benches/guests",
         max_size: 400 * 1024,
     },
     Guest {
         folder: "command",
-        source: Source::Cargo,
+        source: Source::Cargo(Target::Wasip2),
         file: "command.wasm",
         committed: "agave-host/tests/guests",
         max_size: 400 * 1024,
     },
     Guest {
         folder: "hello",
-        source: Source::Cargo,
+        source: Source::Cargo(Target::Wasip2),
         file: "hello.wasm",
         committed: "agave-host/tests/guests",
         max_size: 400 * 1024,
     },
     Guest {
         folder: "interfaces",
-        source: Source::Cargo,
+        source: Source::Cargo(Target::Wasip2),
         file: "interfaces.wasm",
         committed: "agave-host/tests/guests",
         max_size: 512 * 1024,
     },
     Guest {
+        folder: "kv",
+        source: Source::Cargo(Target::Wasip1),
+        file: "kv.wasm",
+        committed: "agave-host/tests/guests",
+        max_size: 256 * 1024,
+    },
+    Guest {
         folder: "testbed",
-        source: Source::Cargo,
+        source: Source::Cargo(Target::Wasip2),
         file: "testbed.wasm",
         committed: "agave-host/tests/guests",
         max_size: 400 * 1024,
+    },
+    Guest {
+        folder: "echo",
+        source: Source::C("echo.c"),
+        file: "echo.wasm",
+        committed: "agave-host/tests/guests",
+        max_size: 64 * 1024,
     },
     Guest {
         folder: "hello-tiny",
@@ -107,7 +141,8 @@ pub fn build(root: &Path) -> Result<()> {
 /// Builds all guests, puts them into `out` where that is given, and compares.
 ///
 /// Errors: a committed guest is missing, or the checksum beside it is not that of the
-/// sources. Other bytes are only reported: they depend on the standard library's build.
+/// sources. Other bytes are only reported: they depend on the standard library's build, and
+/// on the compiler of C.
 pub fn check(root: &Path, out: Option<&Path>) -> Result<()> {
     let mut stale = Vec::new();
     for (guest, bytes) in build_all(root)? {
@@ -142,14 +177,26 @@ pub fn check(root: &Path, out: Option<&Path>) -> Result<()> {
 }
 
 fn build_all(root: &Path) -> Result<Vec<(&'static Guest, Vec<u8>)>> {
-    let release = cargo_build(root)?;
+    let target_dir = env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let target_dir = env::current_dir()?.join(target_dir).join("guests");
+    // The quickest first: a compiler that is missing is told at once.
+    let c = target_dir.join("c");
+    build_c(root, &c)?;
+    for target in [Target::Wasip1, Target::Wasip2] {
+        build_cargo(root, target, &target_dir)?;
+    }
     let mut built = Vec::new();
     for guest in &GUESTS {
+        let read =
+            |path: PathBuf| fs::read(&path).with_context(|| format!("reading {}", path.display()));
         let bytes = match guest.source {
-            Source::Cargo => {
-                let path = release.join(guest.file);
-                fs::read(&path).with_context(|| format!("reading {}", path.display()))?
-            }
+            Source::Cargo(target) => read(
+                target_dir
+                    .join(target.name())
+                    .join("release")
+                    .join(guest.file),
+            )?,
+            Source::C(_) => read(c.join(guest.file))?,
             Source::Wat(file) => {
                 wat::parse_file(root.join("guests").join(guest.folder).join(file))?
             }
@@ -166,13 +213,49 @@ fn build_all(root: &Path) -> Result<Vec<(&'static Guest, Vec<u8>)>> {
     Ok(built)
 }
 
-/// Builds the workspace in `guests/`, and returns the folder with the components.
+/// Builds the guests in C into the folder `out`.
+///
+/// Other versions of the compiler and of its library give other bytes.
+fn build_c(root: &Path, out: &Path) -> Result<()> {
+    fs::create_dir_all(out).with_context(|| format!("making {}", out.display()))?;
+    for guest in &GUESTS {
+        let Source::C(file) = guest.source else {
+            continue;
+        };
+        let status = Command::new("clang")
+            .args([
+                "--target=wasm32-wasi",
+                "-std=gnu11",
+                "-Oz",
+                "-Wall",
+                "-Wextra",
+            ])
+            .args(["-Wl,--strip-all", file, "-o"])
+            .arg(out.join(guest.file))
+            .current_dir(root.join("guests").join(guest.folder))
+            .status();
+        let needed = || {
+            format!(
+                "guests/{} needs clang for WebAssembly with WASI's libc: apt-get install {C_PACKAGES}",
+                guest.folder
+            )
+        };
+        let status = status.context("starting clang").with_context(needed)?;
+        ensure!(
+            status.success(),
+            "clang does not build guests/{}/{file}; {}",
+            guest.folder,
+            needed()
+        );
+    }
+    Ok(())
+}
+
+/// Builds those members of the workspace in `guests/` that are for `target`.
 ///
 /// The same sources and toolchain give the same bytes wherever they lie: paths are
 /// remapped, versions locked, and settings of the caller's environment left out.
-fn cargo_build(root: &Path) -> Result<PathBuf> {
-    let target_dir = env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
-    let target_dir = env::current_dir()?.join(target_dir).join("guests");
+fn build_cargo(root: &Path, target: Target, target_dir: &Path) -> Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
     let flags = [
         (root.to_path_buf(), "/agave"),
@@ -196,19 +279,25 @@ fn cargo_build(root: &Path) -> Result<PathBuf> {
             command.env_remove(&*name);
         }
     }
+    let members = GUESTS
+        .iter()
+        .filter(|guest| matches!(guest.source, Source::Cargo(it) if it == target))
+        .flat_map(|guest| ["--package", guest.folder]);
     let status = command
-        .args(["build", "--release", "--locked", "--target", TARGET])
+        .args(["build", "--release", "--locked", "--target", target.name()])
+        .args(members)
         .arg("--target-dir")
-        .arg(&target_dir)
+        .arg(target_dir)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .current_dir(root.join("guests"))
         .status()
         .context("starting cargo")?;
+    let target = target.name();
     ensure!(
         status.success(),
-        "the guests do not build; the target {TARGET} is needed: rustup target add {TARGET}"
+        "the guests do not build; the target {target} is needed: rustup target add {target}"
     );
-    Ok(target_dir.join(TARGET).join("release"))
+    Ok(())
 }
 
 fn cargo_home() -> Result<PathBuf> {
@@ -233,12 +322,14 @@ fn sources_file(guest: &Guest) -> String {
     format!("{}.sources", guest.file)
 }
 
-/// The SHA-256, in hexadecimal, of all that the component is built from.
+/// The SHA-256, in hexadecimal, of all that the guest is built from.
 fn sources(root: &Path, guest: &Guest) -> Result<String> {
     let guests = root.join("guests");
     let mut paths = files::below(&guests.join(guest.folder))?;
-    if let Source::Cargo = guest.source {
-        paths.extend(files::below(&guests.join("wit"))?);
+    if let Source::Cargo(target) = guest.source {
+        if target == Target::Wasip2 {
+            paths.extend(files::below(&guests.join("wit"))?);
+        }
         paths.extend(["Cargo.toml", "Cargo.lock"].map(|name| guests.join(name)));
     }
     // Text for readers, and what `cargo component` leaves behind.
@@ -288,6 +379,8 @@ mod tests {
                 ("guests/Cargo.lock", "b"),
                 ("guests/wit/io/io.wit", "c"),
                 ("guests/hello/src/lib.rs", "d"),
+                ("guests/kv/src/main.rs", "e"),
+                ("guests/echo/echo.c", "f"),
             ] {
                 repository.put(path, content);
             }
@@ -299,7 +392,11 @@ mod tests {
         }
 
         fn sources(&self) -> String {
-            let guest = GUESTS.iter().find(|guest| guest.folder == "hello").unwrap();
+            self.sources_of("hello")
+        }
+
+        fn sources_of(&self, folder: &str) -> String {
+            let guest = GUESTS.iter().find(|guest| guest.folder == folder).unwrap();
             sources(&self.0, guest).unwrap()
         }
     }
@@ -331,6 +428,25 @@ mod tests {
             let now = repository.sources();
             assert!(!seen.contains(&now), "{path}");
             seen.push(now);
+        }
+    }
+
+    #[test]
+    fn the_checksum_has_what_a_guest_of_its_kind_is_built_from() {
+        let repository = Repository::new("kinds");
+        for (path, folders) in [
+            ("guests/wit/io/io.wit", &["hello"][..]),
+            ("guests/Cargo.lock", &["hello", "kv"]),
+            ("guests/kv/src/main.rs", &["kv"]),
+            ("guests/echo/echo.c", &["echo"]),
+        ] {
+            for folder in ["hello", "kv", "echo"] {
+                repository.put(path, "before");
+                let before = repository.sources_of(folder);
+                repository.put(path, "after");
+                let changed = repository.sources_of(folder) != before;
+                assert_eq!(changed, folders.contains(&folder), "{path} of {folder}");
+            }
         }
     }
 
