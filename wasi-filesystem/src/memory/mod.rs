@@ -172,16 +172,16 @@ impl Vfs for MemFs {
     ) -> Op<Result<usize>, Result<Bytes>> {
         match offset > OFFSET_MAX {
             true => Op::failed(ErrorCode::Invalid),
-            false => Op::Ready(Ok(file.read(offset, &mut [buf]))),
+            false => Op::Ready(Ok(file.read(offset, buf))),
         }
     }
 
     fn write_at(&self, file: &Arc<Node>, offset: u64, bytes: &[u8]) -> Op<Result<usize>> {
-        Op::Ready(file.write(Some(offset), &[bytes]))
+        Op::Ready(file.write(Some(offset), bytes))
     }
 
     fn append(&self, file: &Arc<Node>, bytes: &[u8]) -> Op<Result<usize>> {
-        Op::Ready(file.write(None, &[bytes]))
+        Op::Ready(file.write(None, bytes))
     }
 
     fn read_vectored_at(
@@ -192,7 +192,7 @@ impl Vfs for MemFs {
     ) -> Op<Result<usize>, Result<Bytes>> {
         match offset > OFFSET_MAX {
             true if vectored::length(bufs) > 0 => Op::failed(ErrorCode::Invalid),
-            _ => Op::Ready(Ok(file.read(offset, bufs))),
+            _ => Op::Ready(Ok(file.read_vectored(offset, bufs))),
         }
     }
 
@@ -202,11 +202,11 @@ impl Vfs for MemFs {
         offset: u64,
         bufs: &[&[u8]],
     ) -> Op<Result<usize>> {
-        Op::Ready(file.write(Some(offset), bufs))
+        Op::Ready(file.write_vectored(Some(offset), bufs))
     }
 
     fn append_vectored(&self, file: &Arc<Node>, bufs: &[&[u8]]) -> Op<Result<usize>> {
-        Op::Ready(file.write(None, bufs))
+        Op::Ready(file.write_vectored(None, bufs))
     }
 
     fn allocate(&self, file: &Arc<Node>, offset: u64, length: u64) -> Op<Result<()>> {

@@ -199,8 +199,11 @@ impl Node {
         state.changed = now;
     }
 
-    /// `offset` is no more than 2^63 - 1, or there is nothing to fill.
-    pub(super) fn read(&self, offset: u64, bufs: &mut [&mut [u8]]) -> usize {
+    pub(super) fn read(&self, offset: u64, buf: &mut [u8]) -> usize {
+        self.state.lock().pages.read(offset, buf)
+    }
+
+    pub(super) fn read_vectored(&self, offset: u64, bufs: &mut [&mut [u8]]) -> usize {
         let state = self.state.lock();
         let mut done = 0;
         for buf in bufs {
@@ -214,31 +217,44 @@ impl Node {
     }
 
     /// At the end where there is no `offset`.
-    pub(super) fn write(&self, offset: Option<u64>, bufs: &[&[u8]]) -> Result<usize> {
+    pub(super) fn write(&self, offset: Option<u64>, bytes: &[u8]) -> Result<usize> {
+        self.modify(|pages| self.write_to(pages, offset.unwrap_or(pages.size()), bytes))
+    }
+
+    pub(super) fn write_vectored(&self, offset: Option<u64>, bufs: &[&[u8]]) -> Result<usize> {
+        self.modify(|pages| {
+            let offset = offset.unwrap_or(pages.size());
+            let mut done = 0;
+            for bytes in bufs {
+                match self.write_to(pages, offset.saturating_add(done as u64), bytes) {
+                    Ok(written) => {
+                        done += written;
+                        if written < bytes.len() {
+                            break;
+                        }
+                    }
+                    Err(_) if done > 0 => break,
+                    Err(code) => return Err(code),
+                }
+            }
+            Ok(done)
+        })
+    }
+
+    fn write_to(&self, pages: &mut Pages, offset: u64, bytes: &[u8]) -> Result<usize> {
+        let take = |wanted| self.space.take_pages(wanted);
+        pages.write(offset, bytes, self.space.max.file_size, take)
+    }
+
+    fn modify(&self, write: impl FnOnce(&mut Pages) -> Result<usize>) -> Result<usize> {
         let now = self.space.clock.now();
         let mut state = self.state.lock();
-        let offset = offset.unwrap_or(state.pages.size());
-        let max = self.space.max.file_size;
-        let take = |wanted| self.space.take_pages(wanted);
-        let mut done = 0;
-        for bytes in bufs {
-            let at = offset.saturating_add(done as u64);
-            match state.pages.write(at, bytes, max, take) {
-                Ok(written) => {
-                    done += written;
-                    if written < bytes.len() {
-                        break;
-                    }
-                }
-                Err(_) if done > 0 => break,
-                Err(code) => return Err(code),
-            }
-        }
-        if done > 0 {
+        let written = write(&mut state.pages)?;
+        if written > 0 {
             state.modified = now;
             state.changed = now;
         }
-        Ok(done)
+        Ok(written)
     }
 
     pub(super) fn allocate(&self, offset: u64, length: u64) -> Result<()> {
