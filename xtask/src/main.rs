@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod conformance;
 mod files;
 mod guests;
 mod wit;
@@ -12,6 +13,12 @@ use std::path::{Path, PathBuf};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
+  conformance PATH            run the official test suite, a checkout of wasi-testsuite's branch
+                              prod/testsuite-all, and print a table
+      --agave BIN             with this command, not with one that is built first
+      --only NAME             only the tests that have this in their name
+      --engine wasmtime|wasmi on this engine, not on both
+      --fs host|memory        over this filesystem, not over both
   guests                      build all guests and put them where they are committed
   guests --check [--out DIR]  build them, put them into DIR, and fail where a committed
                               one does not belong to its sources
@@ -28,6 +35,7 @@ fn main() -> Result<()> {
         ["guests", "--check", "--out", dir] | ["guests", "--out", dir, "--check"] => {
             guests::check(&root, Some(Path::new(dir)))
         }
+        ["conformance", ref args @ ..] => conformance::run(&root, args),
         ["wit"] => wit::check(&root),
         [] | ["-h" | "--help" | "help"] => {
             print!("{USAGE}");
