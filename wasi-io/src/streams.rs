@@ -211,6 +211,27 @@ impl DynOutputStream {
         self.poll_permit(cx).map_ok(drop)
     }
 
+    /// Writes as much of `bytes` as the stream takes now, and says how many; 0 only where
+    /// `bytes` is empty. Pending, it has taken none.
+    ///
+    /// # Errors
+    /// As [`DynOutputStream::check_write`]; nothing of `bytes` was taken.
+    pub fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, StreamError>> {
+        // Nothing to write is refused as well where something would be.
+        self.open()?;
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let n = ready!(self.poll_permit(cx))?.min(bytes.len());
+        self.permit -= n;
+        self.put(&bytes[..n])?;
+        Poll::Ready(Ok(n))
+    }
+
     /// One step of a blocking write: writes what fits of `bytes` and takes it off the front.
     /// Ready when `bytes` is empty.
     ///
@@ -224,11 +245,8 @@ impl DynOutputStream {
         // Nothing to write is refused as well where something would be.
         self.open()?;
         while !bytes.is_empty() {
-            let n = ready!(self.poll_permit(cx))?.min(bytes.len());
-            let (now, later) = bytes.split_at(n);
-            self.permit -= n;
-            self.put(now)?;
-            *bytes = later;
+            let n = ready!(self.poll_write(cx, bytes))?;
+            *bytes = &bytes[n..];
         }
         Poll::Ready(Ok(()))
     }
