@@ -33,6 +33,9 @@ variables: KV_DIR, the store's folder (kv); KV_SEGMENT, the bytes after which a 
 followed by another (1048576); KV_WAIT, the milliseconds to wait for another kv (1000)
 ";
 
+/// A line of an import, cut off where no value is as long.
+const MAX_LINE: u64 = (segment::MAX_KEY + segment::MAX_VALUE + 4) as u64;
+
 fn main() -> ExitCode {
     let mut output = BufWriter::new(io::stdout().lock());
     let result = run(&mut output).and_then(|()| output.flush().on(Path::new("stdout")));
@@ -140,24 +143,37 @@ fn list(root: &Path, prefix: &str, output: &mut impl Write) -> Result<()> {
 }
 
 /// Stores each line; those before a bad one stay.
-fn import(writer: &mut Writer, input: impl BufRead, output: &mut impl Write) -> Result<()> {
+fn import(writer: &mut Writer, mut input: impl BufRead, output: &mut impl Write) -> Result<()> {
     let mut count = 0;
-    let mut lines = input.lines().enumerate();
-    let result = lines.try_for_each(|(line, content)| {
-        let content = content.on(Path::new("stdin"))?;
-        let bad = |what: &str| Error::Input(format!("line {}: {what}", line + 1));
-        let (key, value) = content.split_once('=').ok_or_else(|| bad("no `=`"))?;
-        let set = writer.set(key, value.as_bytes());
-        match set {
-            Err(Error::Usage(what) | Error::Input(what)) => return Err(bad(&what)),
-            set => set?,
+    let mut line = Vec::new();
+    let result = loop {
+        line.clear();
+        let mut input = input.by_ref().take(MAX_LINE);
+        if input.read_until(b'\n', &mut line).on(Path::new("stdin"))? == 0 {
+            break Ok(());
         }
-        count += 1;
-        Ok(())
-    });
+        match import_line(writer, &line) {
+            Ok(()) => count += 1,
+            Err(Error::Usage(what) | Error::Input(what)) => {
+                break Err(Error::Input(format!("line {}: {what}", count + 1)));
+            }
+            Err(error) => return Err(error),
+        }
+    };
     writer.sync()?;
     writeln!(output, "{count} stored").on(Path::new("stdout"))?;
     result
+}
+
+fn import_line(writer: &mut Writer, line: &[u8]) -> Result<()> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let Some(equals) = line.iter().position(|&byte| byte == b'=') else {
+        return Err(Error::Input("no `=`".into()));
+    };
+    let (key, value) = line.split_at(equals);
+    let not_utf8 = |_| Error::Input("the key is not UTF-8".into());
+    writer.set(str::from_utf8(key).map_err(not_utf8)?, &value[1..])
 }
 
 fn stats(root: &Path, output: &mut impl Write) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::{import, value_from};
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::thread;
@@ -305,18 +305,40 @@ fn who_reads_sees_a_whole_store_while_it_is_compacted() {
 #[test]
 fn an_import_stores_the_lines_before_a_bad_one() {
     let folder = Folder::new("import");
-    for (input, message, count) in [
-        ("a=1\nb=2=3\r\nc=", None, "3 stored\n"),
-        ("d=4\nno\ne=5\n", Some("line 2: no `=`"), "1 stored\n"),
-        ("\n", Some("line 1: no `=`"), "0 stored\n"),
-        ("=x\n", Some("line 1: a key is not empty"), "0 stored\n"),
-    ] {
+    let endless = |start: &'static str| BufReader::new(start.as_bytes().chain(io::repeat(b'x')));
+    let mut cases: [(Box<dyn BufRead>, _, _); _] = [
+        (Box::new(&b"a=1\nb=2=3\r\nc="[..]), None, "3 stored\n"),
+        (
+            Box::new(&b"d=4\nno\ne=5\n"[..]),
+            Some("no `=`"),
+            "1 stored\n",
+        ),
+        (Box::new(&b"\n"[..]), Some("no `=`"), "0 stored\n"),
+        (
+            Box::new(&b"=x\n"[..]),
+            Some("a key is not empty"),
+            "0 stored\n",
+        ),
+        (
+            Box::new(&b"\xff=x\n"[..]),
+            Some("the key is not UTF-8"),
+            "0 stored\n",
+        ),
+        (Box::new(endless("")), Some("no `=`"), "0 stored\n"),
+        (
+            Box::new(endless("d=5\nd=")),
+            Some("a value has at most 16777216 bytes"),
+            "1 stored\n",
+        ),
+    ];
+    for (input, message, count) in &mut cases {
         let mut output = Vec::new();
-        let result = import(&mut folder.write().unwrap(), input.as_bytes(), &mut output);
-        let error = result.err().map(|error| error.to_string());
-        assert_eq!(error.as_deref(), message);
+        let result = import(&mut folder.write().unwrap(), input, &mut output);
+        let line = count[..1].parse::<u32>().unwrap() + 1;
+        let message = message.map(|message| format!("line {line}: {message}"));
+        assert_eq!(result.err().map(|error| error.to_string()), message);
         assert_eq!(output, count.as_bytes());
     }
-    let expected = map(&[("a", "1"), ("b", "2=3"), ("c", ""), ("d", "4")]);
+    let expected = map(&[("a", "1"), ("b", "2=3"), ("c", ""), ("d", "5")]);
     assert_eq!(entries(&folder.root()).unwrap(), expected);
 }
