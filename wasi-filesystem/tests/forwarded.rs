@@ -108,6 +108,14 @@ impl File for One {
     fn allocate(&self, offset: u64, length: u64) -> Op<Result<()>> {
         self.called(format!("allocate {length} at {offset}"), ())
     }
+
+    fn sync(&self) -> Op<Result<()>> {
+        self.called("sync".into(), ())
+    }
+
+    fn sync_data(&self) -> Op<Result<()>> {
+        self.called("sync data".into(), ())
+    }
 }
 
 fn done<T: 'static>(op: Op<T>) -> T {
@@ -158,9 +166,37 @@ fn check(one: &One, dir: Arc<dyn Directory>, changes: bool) {
     }
 }
 
+fn nothing() -> Arc<dyn Directory> {
+    vfs::directory(Arc::new(MemFs::new(Arc::new(ManualClock::default()))))
+}
+
+#[test]
+fn what_a_file_opened_to_be_synced_writes_is_synced() {
+    let file_sync = DescriptorFlags::FILE_INTEGRITY_SYNC;
+    let data_sync = DescriptorFlags::DATA_INTEGRITY_SYNC;
+    for (flag, sync) in [
+        (DescriptorFlags::empty(), None),
+        (file_sync, Some("sync")),
+        (data_sync, Some("sync data")),
+    ] {
+        let one = One::default();
+        let overlay = Overlay::new(nothing(), Arc::new(one.clone()));
+        let dir = vfs::directory(Arc::new(overlay));
+        let file = open(&*dir, DescriptorFlags::WRITE | flag);
+        done(file.write_vectored_at(0, &[b"a", b"b"])).unwrap();
+        done(file.append_vectored(&[b"c", b"d"])).unwrap();
+        done(file.allocate(1, 2)).unwrap();
+        let changes = ["write a|b at 0", "append c|d", "allocate 2 at 1"];
+        let expected: Vec<_> = changes
+            .iter()
+            .flat_map(|change| [*change].into_iter().chain(sync))
+            .collect();
+        assert_eq!(*one.0.lock().unwrap(), expected, "{flag:?}");
+    }
+}
+
 #[test]
 fn several_buffers_are_one_call_through_every_wrapper() {
-    let nothing = || vfs::directory(Arc::new(MemFs::new(Arc::new(ManualClock::default()))));
     let one = One::default();
     check(&one, Arc::new(one.clone()), true);
     check(&one, Arc::new(ReadOnly::new(Arc::new(one.clone()))), false);

@@ -251,12 +251,24 @@ fn a_write_is_seen_though_only_one_side_knows_which_file_it_is() {
 
 #[test]
 fn an_end_that_was_seen_ahead_is_none_after_a_write() {
-    let (_disk, file) = file_of(b"01");
-    let mut stream = input(&file, 0);
-    assert_eq!(stream.read(2).unwrap(), &b"01"[..]);
-    assert!(is_ready(&mut stream));
-    now(file.append(b"23")).unwrap();
-    assert_eq!(rest(&mut stream, 100), b"23");
+    const CHANGES: &[(&[u8], fn(&Descriptor))] = &[
+        (b"23", |file| assert_eq!(now(file.append(b"23")), Ok(2))),
+        (b"23", |file| {
+            assert_eq!(now(file.append_vectored(&[b"2", b"3"])), Ok(2));
+        }),
+        (b"23", |file| {
+            assert_eq!(now(file.write_vectored(&[b"2", b"3"], 2)), Ok(2));
+        }),
+        (b"\0\0", |file| assert_eq!(now(file.allocate(1, 3)), Ok(()))),
+    ];
+    for (expected, change) in CHANGES {
+        let (_disk, file) = file_of(b"01");
+        let mut stream = input(&file, 0);
+        assert_eq!(stream.read(2).unwrap(), &b"01"[..]);
+        assert!(is_ready(&mut stream));
+        change(&file);
+        assert_eq!(rest(&mut stream, 100), *expected);
+    }
 }
 
 #[test]
