@@ -1,13 +1,15 @@
 use crate::Limits;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use wasi_cli::WasiCliCtx;
 use wasi_clocks::WasiClocksCtx;
 use wasi_filesystem::{Directory, WasiFilesystemCtx};
 use wasi_http::{Client, WasiHttpCtx};
 use wasi_io::WasiIoCtx;
+use wasi_preview1::WasiPreview1Ctx;
 use wasi_random::WasiRandomCtx;
-use wasi_sockets::{Network, NetworkPolicy, WasiSocketsCtx};
+use wasi_sockets::{Network, NetworkPolicy, TcpListener, WasiSocketsCtx};
 
 /// What one guest is granted, and its limits.
 ///
@@ -22,6 +24,7 @@ pub struct Ctx {
     pub(crate) sockets: WasiSocketsCtx,
     pub(crate) cli: WasiCliCtx,
     pub(crate) http: WasiHttpCtx,
+    pub(crate) listeners: Vec<Arc<dyn TcpListener>>,
     pub(crate) limits: Limits,
 }
 
@@ -42,8 +45,19 @@ impl Ctx {
             sockets: WasiSocketsCtx::new(),
             cli: WasiCliCtx::default(),
             http: WasiHttpCtx::default(),
+            listeners: Vec::new(),
             limits: Limits::new(),
         })
+    }
+
+    /// What a module of WASI 0.1 has of it, which takes the directories away.
+    pub(crate) fn preview1(&mut self) -> WasiPreview1Ctx {
+        let ctx = WasiPreview1Ctx::new(&self.cli, self.clocks.clone(), self.random.clone());
+        let listeners = self.listeners.drain(..);
+        listeners
+            .fold(ctx, WasiPreview1Ctx::listener)
+            .filesystem(core::mem::take(&mut self.filesystem))
+            .max_descriptors(self.limits.handles_max())
     }
 }
 
@@ -133,6 +147,13 @@ impl CtxBuilder {
     /// Outgoing HTTP, and limits of HTTP both ways.
     pub fn http(mut self, http: WasiHttpCtx) -> Self {
         self.0.http = http;
+        self
+    }
+
+    /// A socket that listens, which a module of WASI 0.1 finds as a descriptor: 3 for the first,
+    /// and so on, before the directories. Components have no such thing.
+    pub fn listener(mut self, listener: Arc<dyn TcpListener>) -> Self {
+        self.0.listeners.push(listener);
         self
     }
 

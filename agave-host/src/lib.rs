@@ -28,7 +28,7 @@ pub use engine::HostBuilder;
 pub use guest::{Executor, TimedOut};
 pub use host::Host;
 pub use limits::Limits;
-pub use link::add_to_linker;
+pub use link::{add_to_linker, add_to_module_linker};
 pub use program::{LoadError, Program};
 pub use run::RunError;
 pub use service::{RequestNumber, ServeError, Service};

@@ -15,3 +15,11 @@ pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     wasi_cli::p2::add_to_linker(linker)?;
     wasi_http::p2::add_to_linker(linker)
 }
+
+/// Links `wasi_snapshot_preview1`, and `wasi_unstable` before it, for core modules.
+///
+/// # Errors
+/// One of their functions is in the linker already.
+pub fn add_to_module_linker(linker: &mut wasmtime::Linker<HostState>) -> wasmtime::Result<()> {
+    wasi_preview1::wasmtime::add_to_linker_async(linker)
+}

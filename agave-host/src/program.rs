@@ -1,41 +1,54 @@
 use crate::HostState;
+use wasmtime::ExternType;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 /// The exports that make a program one that runs, or one that answers requests. Those of
 /// other versions of 0.2 are found by these names as well.
 pub(crate) const RUN: &str = "wasi:cli/run@0.2.12";
+/// The function of a core module that runs.
+pub(crate) const START: &str = "_start";
 pub(crate) const INCOMING_HANDLER: &str = "wasi:http/incoming-handler@0.2.12";
 
 /// Why a program can't be loaded or has no such service; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The bytes are a core module where a component is needed.
+    /// It is a core module, which has no interfaces, where a component is needed.
     #[error(
         "this is a core WebAssembly module, not a component: build it for wasm32-wasip2, or \
          make a component of it with `wasm-tools component new`"
     )]
     CoreModule,
+    /// It is a component where a core module is needed.
+    #[error("this is a component, and only core modules of WASI 0.1 can be run so")]
+    Component,
     /// The bytes don't begin as WebAssembly does.
-    #[error("this is not a WebAssembly component: it does not begin as one")]
+    #[error("this is not WebAssembly: it does not begin as that does")]
     NotWasm,
-    /// The engine refuses the component.
-    #[error("this component is not valid: {0:#}")]
+    /// The engine refuses the program.
+    #[error("this program is not valid: {0:#}")]
     Invalid(wasmtime::Error),
-    /// The component imports what the host does not provide, or with other types.
+    /// The program imports what the host does not provide, or with other types.
     #[error("an import can't be provided: {0:#}")]
     Import(wasmtime::Error),
     /// The export that was asked for is not there.
-    #[error("the component does not export `{0}`")]
+    #[error("the program does not export `{0}`")]
     NoExport(&'static str),
     /// The engine can't be made as it was asked for.
     #[error("the engine can't be made: {0:#}")]
     Engine(wasmtime::Error),
 }
 
-/// A component that is compiled and linked: instances are made from it at little cost.
+/// A program that is compiled and linked: instances are made from it at little cost.
 #[derive(Clone)]
 pub struct Program {
-    pub(crate) pre: InstancePre<HostState>,
+    pub(crate) pre: Pre,
+}
+
+/// What its instances are made from.
+#[derive(Clone)]
+pub(crate) enum Pre {
+    Component(InstancePre<HostState>),
+    Module(wasmtime::InstancePre<HostState>),
 }
 
 impl Program {
@@ -43,62 +56,105 @@ impl Program {
     ///
     /// # Errors
     /// [`LoadError::Import`].
-    pub(crate) fn new(
+    pub(crate) fn component(
         linker: &Linker<HostState>,
         component: &Component,
     ) -> Result<Self, LoadError> {
         let pre = linker.instantiate_pre(component);
-        pre.map(|pre| Self { pre }).map_err(LoadError::Import)
+        let pre = Pre::Component(pre.map_err(LoadError::Import)?);
+        Ok(Self { pre })
     }
 
-    /// Whether it exports `wasi:cli/run@0.2`: [`Program::run`] runs it.
+    /// Links `module` with what `linker` has.
+    ///
+    /// # Errors
+    /// [`LoadError::Import`].
+    pub(crate) fn module(
+        linker: &wasmtime::Linker<HostState>,
+        module: &wasmtime::Module,
+    ) -> Result<Self, LoadError> {
+        let pre = linker.instantiate_pre(module);
+        let pre = Pre::Module(pre.map_err(LoadError::Import)?);
+        Ok(Self { pre })
+    }
+
+    /// Whether it exports `wasi:cli/run@0.2`, or, as a core module, `_start`: [`Program::run`]
+    /// runs it.
     pub fn is_command(&self) -> bool {
-        self.export(RUN, "run").is_ok()
+        match &self.pre {
+            Pre::Component(pre) => export(pre, RUN, "run").is_ok(),
+            Pre::Module(pre) => {
+                matches!(pre.module().get_export(START), Some(ExternType::Func(_)))
+            }
+        }
     }
 
     /// Whether it exports `wasi:http/incoming-handler@0.2`: a [`Service`](crate::Service) can
     /// be made of it.
     pub fn is_proxy(&self) -> bool {
-        self.export(INCOMING_HANDLER, "handle").is_ok()
+        match &self.pre {
+            Pre::Component(pre) => export(pre, INCOMING_HANDLER, "handle").is_ok(),
+            Pre::Module(_) => false,
+        }
     }
 
-    /// Whether it imports `interface`, such as `wasi:http/outgoing-handler`, of any version.
+    /// Whether it is a core module, of WASI 0.1.
+    pub fn is_module(&self) -> bool {
+        matches!(self.pre, Pre::Module(_))
+    }
+
+    /// Whether it imports `interface`, such as `wasi:http/outgoing-handler`, of any version; or,
+    /// as a core module, anything from the module of that name.
     pub fn imports(&self, interface: &str) -> bool {
-        let ty = self.pre.component().component_type();
-        let mut imports = ty.imports(self.pre.engine());
+        let pre = match &self.pre {
+            Pre::Component(pre) => pre,
+            Pre::Module(pre) => {
+                let mut imports = pre.module().imports();
+                return imports.any(|import| import.module() == interface);
+            }
+        };
+        let ty = pre.component().component_type();
+        let mut imports = ty.imports(pre.engine());
         imports.any(|(name, _)| {
             let version = name.strip_prefix(interface);
             version.is_some_and(|version| version.is_empty() || version.starts_with('@'))
         })
     }
-
-    /// Where the export `function` of the exported interface `interface` is.
-    ///
-    /// # Errors
-    /// [`LoadError::NoExport`].
-    pub(crate) fn export(
-        &self,
-        interface: &'static str,
-        function: &str,
-    ) -> Result<ComponentExportIndex, LoadError> {
-        let component = self.pre.component();
-        component
-            .get_export_index(None, interface)
-            .and_then(|index| component.get_export_index(Some(&index), function))
-            .ok_or(LoadError::NoExport(interface))
-    }
 }
 
-/// Whether `bytes` begin as a component does: the magic, then the layer in the second half of
-/// the version field.
+/// Where the export `function` of the exported interface `interface` is.
 ///
 /// # Errors
-/// [`LoadError::CoreModule`], [`LoadError::NotWasm`].
+/// [`LoadError::NoExport`].
+pub(crate) fn export(
+    pre: &InstancePre<HostState>,
+    interface: &'static str,
+    function: &str,
+) -> Result<ComponentExportIndex, LoadError> {
+    let component = pre.component();
+    component
+        .get_export_index(None, interface)
+        .and_then(|index| component.get_export_index(Some(&index), function))
+        .ok_or(LoadError::NoExport(interface))
+}
+
+/// What a program is, as its first bytes say.
 #[cfg(feature = "std")]
-pub(crate) fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layer {
+    Module,
+    Component,
+}
+
+/// What `bytes` begin as: the magic, then the layer in the second half of the version field.
+///
+/// # Errors
+/// [`LoadError::NotWasm`].
+#[cfg(feature = "std")]
+pub(crate) fn layer(bytes: &[u8]) -> Result<Layer, LoadError> {
     match bytes {
-        [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => Err(LoadError::CoreModule),
-        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => Ok(()),
+        [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => Ok(Layer::Module),
+        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => Ok(Layer::Component),
         _ => Err(LoadError::NotWasm),
     }
 }
@@ -109,15 +165,17 @@ mod tests {
 
     #[test]
     fn the_kind_of_a_program_is_seen_from_its_first_bytes() {
-        assert!(check_header(b"\0asm\x0d\0\x01\0rest").is_ok());
-        for (bytes, error) in [
-            (&b"\0asm\x01\0\0\0"[..], "a core WebAssembly module"),
-            (b"\0asm\x01\0", "not a WebAssembly component"),
-            (b"(component)", "not a WebAssembly component"),
-            (b"", "not a WebAssembly component"),
+        for (bytes, expected) in [
+            (&b"\0asm\x0d\0\x01\0rest"[..], Some(Layer::Component)),
+            (b"\0asm\x01\0\0\0", Some(Layer::Module)),
+            (b"\0asm\x01\0", None),
+            (b"(component)", None),
+            (b"", None),
         ] {
-            let told = alloc::string::ToString::to_string(&check_header(bytes).unwrap_err());
-            assert!(told.contains(error), "{told}");
+            match layer(bytes) {
+                Ok(layer) => assert_eq!(Some(layer), expected),
+                Err(error) => assert!(matches!((error, expected), (LoadError::NotWasm, None))),
+            }
         }
     }
 }

@@ -1,15 +1,17 @@
-//! Programs that run and end (`wasi:cli/run@0.2`).
+//! Programs that run and end (`wasi:cli/run@0.2`, and `_start` of WASI 0.1).
 
 use crate::guest::{TimedOut, causes, limited, yield_now};
-use crate::program::RUN;
+use crate::program::{Pre, RUN, START, export};
 use crate::{Ctx, HostState, LoadError, Program};
 use wasi_cli::Exit;
 use wasmtime::component::TypedFunc;
+use wasmtime::{Extern, Store};
 
 /// Why a run has no exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// [`LoadError::NoExport`]: the program has no `wasi:cli/run@0.2`.
+    /// [`LoadError::NoExport`]: the program has neither `wasi:cli/run@0.2` nor, as a core
+    /// module, a function `_start`.
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The guest trapped, ran out of a limit or of time, or could not be started within its
@@ -27,9 +29,10 @@ impl RunError {
 }
 
 impl Program {
-    /// Runs the program (`wasi:cli/run.run`) in an instance of its own that may do what `ctx`
-    /// grants, and gives what it exits with: 0 or 1 for what `run` returns, or for `exit`; any
-    /// code for `exit-with-code`.
+    /// Runs the program (`wasi:cli/run.run`, or `_start` of a core module) in an instance of its
+    /// own that may do what `ctx` grants, and gives what it exits with: 0 or 1 for what `run`
+    /// returns, or for `exit`; any code for `exit-with-code` and `proc_exit`; 0 where `_start`
+    /// returns.
     ///
     /// Any executor will do, and the guest runs on the task that polls. Before the future is
     /// ready, all that the guest held is freed; so it is when the future is dropped, which ends
@@ -39,21 +42,51 @@ impl Program {
     /// # Errors
     /// [`RunError`].
     pub async fn run(&self, ctx: Ctx) -> Result<Exit, RunError> {
-        let run = self.export(RUN, "run")?;
-        let mut store = HostState::new(ctx).into_store(self.pre.engine(), yield_now);
-        let (sleep, _) = store.data_mut().begin();
-        let result = async {
-            let instance = self.pre.instantiate_async(&mut store).await?;
-            let run: TypedFunc<(), (Result<(), ()>,)> = instance.get_typed_func(&mut store, run)?;
-            let (status,) = run.call_async(&mut store, ()).await?;
-            Ok(Exit::from_status(status))
-        };
-        match limited(result, sleep).await {
-            Ok(exit) => Ok(exit),
-            Err(error) => match error.downcast_ref::<Exit>() {
-                Some(exit) => Ok(*exit),
-                None => Err(RunError::Failed(error)),
-            },
+        let state = HostState::new(ctx);
+        match &self.pre {
+            Pre::Component(pre) => {
+                let run = export(pre, RUN, "run")?;
+                let mut store = state.into_store(pre.engine(), yield_now);
+                let (sleep, _) = store.data_mut().begin();
+                let run = async {
+                    let instance = pre.instantiate_async(&mut store).await?;
+                    let run: TypedFunc<(), (Result<(), ()>,)> =
+                        instance.get_typed_func(&mut store, run)?;
+                    let (status,) = run.call_async(&mut store, ()).await?;
+                    Ok(Exit::from_status(status))
+                };
+                exit(limited(run, sleep).await)
+            }
+            Pre::Module(pre) => {
+                if !self.is_command() {
+                    return Err(LoadError::NoExport(START).into());
+                }
+                let mut store = state.into_store(pre.module().engine(), yield_now);
+                let (sleep, _) = store.data_mut().begin();
+                exit(limited(start(pre, &mut store), sleep).await)
+            }
         }
     }
+}
+
+async fn start(
+    pre: &wasmtime::InstancePre<HostState>,
+    store: &mut Store<HostState>,
+) -> wasmtime::Result<Exit> {
+    let instance = pre.instantiate_async(&mut *store).await?;
+    // It has the store to itself.
+    if let Some(Extern::Memory(memory)) = instance.get_export(&mut *store, "memory") {
+        store.data_mut().set_memory(memory);
+    }
+    let start = instance.get_typed_func::<(), ()>(&mut *store, START)?;
+    start.call_async(store, ()).await?;
+    Ok(Exit::from_status(Ok(())))
+}
+
+/// A guest that exits ends with an error that is none.
+fn exit(result: wasmtime::Result<Exit>) -> Result<Exit, RunError> {
+    result.or_else(|error| match error.downcast_ref::<Exit>() {
+        Some(exit) => Ok(*exit),
+        None => Err(RunError::Failed(error)),
+    })
 }

@@ -1,6 +1,7 @@
 use crate::guest::TimedOut;
 use crate::limits::Limiter;
 use crate::{Ctx, Limits};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 use wasi_cli::p2::{WasiCliCtxView, WasiCliView};
@@ -10,17 +11,22 @@ use wasi_filesystem::p2::{WasiFilesystemCtxView, WasiFilesystemView};
 use wasi_http::p2::{WasiHttpCtxView, WasiHttpView};
 use wasi_io::BoxFuture;
 use wasi_io::p2::{WasiIoCtxView, WasiIoView};
+use wasi_preview1::WasiPreview1Ctx;
+use wasi_preview1::wasmtime::WasiPreview1View;
 use wasi_random::WasiRandomCtx;
 use wasi_random::p2::WasiRandomView;
 use wasi_sockets::p2::{WasiSocketsCtxView, WasiSocketsView};
 use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Engine, Memory, Store, UpdateDeadline};
 
 /// All that the host holds for one instance. Dropping it closes and frees everything that
 /// the guest had open.
 pub struct HostState {
     table: ResourceTable,
     ctx: Ctx,
+    /// Of a core module.
+    preview1: Option<Box<WasiPreview1Ctx>>,
+    memory: Option<Memory>,
     limiter: Limiter,
     deadline: Option<(Instant, TimedOut)>,
     interruptions: Arc<AtomicU32>,
@@ -35,6 +41,8 @@ impl HostState {
             table,
             limiter: Limiter::new(&ctx.limits),
             ctx,
+            preview1: None,
+            memory: None,
             deadline: None,
             interruptions: Arc::default(),
         }
@@ -43,6 +51,11 @@ impl HostState {
     /// The guest's limits.
     pub fn limits(&self) -> &Limits {
         &self.ctx.limits
+    }
+
+    /// The memory of the core module that has the store for itself.
+    pub(crate) fn set_memory(&mut self, memory: Memory) {
+        self.memory = Some(memory);
     }
 
     /// A store with this state and its limits. A guest that computes waits for what `turn`
@@ -115,5 +128,17 @@ views! {
 impl WasiRandomView for HostState {
     fn random(&mut self) -> &WasiRandomCtx {
         &self.ctx.random
+    }
+}
+
+impl WasiPreview1View for HostState {
+    fn preview1(&mut self) -> &mut WasiPreview1Ctx {
+        let ctx = &mut self.ctx;
+        self.preview1
+            .get_or_insert_with(|| Box::new(ctx.preview1()))
+    }
+
+    fn memory(&self) -> Option<Memory> {
+        self.memory
     }
 }

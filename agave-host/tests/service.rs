@@ -122,7 +122,11 @@ fn what_is_no_program_is_refused_with_a_reason() {
     let host = Host::builder().build().unwrap();
     assert!(matches!(host.load(b"not wasm"), Err(LoadError::NotWasm)));
     let module = b"\0asm\x01\0\0\0";
-    assert!(matches!(host.load(module), Err(LoadError::CoreModule)));
+    let program = host.load(module).unwrap();
+    assert!(program.is_module() && !program.is_command() && !program.is_proxy());
+    let ctx = |_| Ctx::builder().build();
+    let service = Service::new(program, ctx, Arc::new(Later::default()));
+    assert!(matches!(service.err(), Some(LoadError::CoreModule)));
     let empty = b"\0asm\x0d\0\x01\0";
     let program = host.load(empty).unwrap();
     let service = Service::new(

@@ -24,7 +24,7 @@ pub(super) struct Instance {
 impl Instance {
     fn new(service: &Inner) -> Self {
         let number = RequestNumber::default();
-        let engine = service.program.pre.engine();
+        let engine = service.pre.engine();
         let state = HostState::new((service.ctx)(number.clone()));
         let executor = service.executor.clone();
         Self {
@@ -39,11 +39,7 @@ impl Instance {
         if let Some(handle) = self.handle {
             return Ok(handle);
         }
-        let instance = service
-            .program
-            .pre
-            .instantiate_async(&mut self.store)
-            .await?;
+        let instance = service.pre.instantiate_async(&mut self.store).await?;
         let handle = instance.get_typed_func(&mut self.store, service.handle)?;
         self.handle = Some(handle);
         Ok(handle)

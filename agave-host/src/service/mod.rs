@@ -5,8 +5,8 @@ mod body;
 mod instance;
 
 use crate::guest::{Executor, Guest, TimedOut, causes};
-use crate::program::INCOMING_HANDLER;
-use crate::{Ctx, LoadError, Program};
+use crate::program::{INCOMING_HANDLER, Pre, export};
+use crate::{Ctx, HostState, LoadError, Program};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -20,7 +20,7 @@ use wasi_error::http::ErrorCode;
 use wasi_http::memory::Empty;
 use wasi_http::{Body, Method, Request, Response};
 use wasi_io::sync::Mutex;
-use wasmtime::component::ComponentExportIndex;
+use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 /// Why a request got no response from its guest.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +72,7 @@ type MakeCtx = Box<dyn Fn(RequestNumber) -> Ctx + Send + Sync>;
 type Report = Box<dyn Fn(u64, &ServeError) + Send + Sync>;
 
 struct Inner {
-    program: Program,
+    pre: InstancePre<HostState>,
     handle: ComponentExportIndex,
     ctx: MakeCtx,
     executor: Arc<dyn Executor>,
@@ -87,15 +87,19 @@ impl Service {
     /// runs on the task that waits for its response, and goes on without it on `executor`.
     ///
     /// # Errors
-    /// [`LoadError::NoExport`]: the program has no `wasi:http/incoming-handler@0.2`.
+    /// - [`LoadError::CoreModule`]: the program is one, and has no interfaces.
+    /// - [`LoadError::NoExport`]: it has no `wasi:http/incoming-handler@0.2`.
     pub fn new(
         program: Program,
         ctx: impl Fn(RequestNumber) -> Ctx + Send + Sync + 'static,
         executor: Arc<dyn Executor>,
     ) -> Result<Self, LoadError> {
+        let Pre::Component(pre) = program.pre else {
+            return Err(LoadError::CoreModule);
+        };
         Ok(Self(Arc::new(Inner {
-            handle: program.export(INCOMING_HANDLER, "handle")?,
-            program,
+            handle: export(&pre, INCOMING_HANDLER, "handle")?,
+            pre,
             ctx: Box::new(ctx),
             executor,
             report: Box::new(|_, _| {}),
