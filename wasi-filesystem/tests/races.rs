@@ -229,3 +229,50 @@ fn a_walk_in_an_overlay_never_leaves_its_directory_either() {
         );
     });
 }
+
+#[test]
+fn several_buffers_in_memory_are_one_step_for_others() {
+    let root = vfs::directory(mem_fs());
+    let open = || {
+        let flags = DescriptorFlags::READ | DescriptorFlags::WRITE;
+        match done(root.open_at(NO_FOLLOW, "file", OpenFlags::CREATE, flags)) {
+            Ok(Object::File(file)) => file,
+            _ => panic!("it is made, and a file"),
+        }
+    };
+    let (writer, reader) = (open(), open());
+    let write = |byte| {
+        let buf = [byte; 9];
+        assert_eq!(done(writer.write_vectored_at(0, &[&buf[..]; 50])), Ok(450));
+    };
+    write(b'a');
+    while_others(
+        || [b'a', b'b'].into_iter().for_each(write),
+        || {
+            for _ in 0..2000 {
+                let mut bufs = [[0; 9]; 50];
+                let mut slices = bufs.each_mut().map(|buf| &mut buf[..]);
+                let read = reader.read_vectored_at(0, &mut slices);
+                assert!(matches!(read, Op::Ready(Ok(450))));
+                assert!(bufs.iter().all(|buf| *buf == bufs[0]), "a part is older");
+            }
+        },
+    );
+    let start = done(reader.stat()).unwrap().size as usize;
+    std::thread::scope(|scope| {
+        for byte in *b"ab" {
+            let file = open();
+            scope.spawn(move || {
+                for _ in 0..1000 {
+                    assert_eq!(done(file.append_vectored(&[&[byte; 3][..]; 10])), Ok(30));
+                }
+            });
+        }
+    });
+    let mut all = vec![0; start + 60_001];
+    let read = reader.read_at(0, &mut all);
+    assert!(matches!(read, Op::Ready(Ok(n)) if n == start + 60_000));
+    for piece in all[start..start + 60_000].chunks(30) {
+        assert!(piece.iter().all(|byte| *byte == piece[0]));
+    }
+}
