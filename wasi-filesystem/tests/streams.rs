@@ -249,9 +249,12 @@ fn a_write_is_seen_though_only_one_side_knows_which_file_it_is() {
     }
 }
 
+/// What then is behind an end at 2, and what wrote it.
+type Extension = (&'static [u8], fn(&Descriptor));
+
 #[test]
 fn an_end_that_was_seen_ahead_is_none_after_a_write() {
-    const CHANGES: &[(&[u8], fn(&Descriptor))] = &[
+    const EXTENSIONS: &[Extension] = &[
         (b"23", |file| assert_eq!(now(file.append(b"23")), Ok(2))),
         (b"23", |file| {
             assert_eq!(now(file.append_vectored(&[b"2", b"3"])), Ok(2));
@@ -261,12 +264,12 @@ fn an_end_that_was_seen_ahead_is_none_after_a_write() {
         }),
         (b"\0\0", |file| assert_eq!(now(file.allocate(1, 3)), Ok(()))),
     ];
-    for (expected, change) in CHANGES {
+    for (expected, extend) in EXTENSIONS {
         let (_disk, file) = file_of(b"01");
         let mut stream = input(&file, 0);
         assert_eq!(stream.read(2).unwrap(), &b"01"[..]);
         assert!(is_ready(&mut stream));
-        change(&file);
+        extend(&file);
         assert_eq!(rest(&mut stream, 100), *expected);
     }
 }
