@@ -40,9 +40,6 @@ pub struct WasiPreview1Ctx {
     pub(crate) random: WasiRandomCtx,
     pub(crate) fds: Table,
     pub(crate) max_subscriptions: u32,
-    /// A guest on an engine that has to leave a call that waits.
-    #[cfg(feature = "wasmi")]
-    pub(crate) waiting: Option<crate::Wait>,
 }
 
 impl WasiPreview1Ctx {
@@ -59,8 +56,6 @@ impl WasiPreview1Ctx {
             random,
             fds: Table::new(4096),
             max_subscriptions: 16_384,
-            #[cfg(feature = "wasmi")]
-            waiting: None,
         };
         let (stdin, stdout, stderr) = (cli.get_stdin(), cli.get_stdout(), cli.get_stderr());
         ctx.add(Descriptor::input(stdin.stream(), stdin.is_terminal()));
