@@ -21,6 +21,8 @@ mod program;
 mod run;
 mod service;
 mod state;
+#[cfg(feature = "wasmi")]
+pub mod wasmi;
 
 pub use ctx::{Ctx, CtxBuilder};
 #[cfg(feature = "std")]

@@ -68,11 +68,16 @@ impl Limits {
         self.call_bytes
     }
 
+    #[cfg(feature = "wasmi")]
+    pub(crate) fn table_elements_max(&self) -> usize {
+        self.table_elements
+    }
+
     pub(crate) fn timeout_after(&self) -> Option<Duration> {
         self.timeout
     }
 
-    #[cfg(feature = "std")]
+    #[cfg(any(feature = "std", feature = "wasmi"))]
     pub(crate) fn memory_max(&self) -> usize {
         self.memory
     }

@@ -139,7 +139,7 @@ pub(crate) fn export(
 }
 
 /// What a program is, as its first bytes say.
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", feature = "wasmi"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layer {
     Module,
@@ -150,7 +150,7 @@ pub(crate) enum Layer {
 ///
 /// # Errors
 /// [`LoadError::NotWasm`].
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", feature = "wasmi"))]
 pub(crate) fn layer(bytes: &[u8]) -> Result<Layer, LoadError> {
     match bytes {
         [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => Ok(Layer::Module),

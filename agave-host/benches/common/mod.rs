@@ -1,28 +1,30 @@
-//! What the benchmarks of files and of sockets have in common: one guest on several hosts,
-//! which take turns, and a table of what it took.
+//! What benchmarks have in common: subjects that take turns, and a table of what it took.
 
-mod agave;
 mod awake;
-mod floor;
-mod guest;
 mod table;
-mod wasmtime_wasi;
 
 pub(crate) use awake::Awake;
 pub(crate) use table::{Goal, Row, Statistic, Table};
 
-use guest::Guest;
-use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// The entries of the directory that is listed, and the name of each but for its number.
-pub(crate) const ENTRIES: u32 = 10_000;
-pub(crate) const ENTRY: &str = "entry-00000";
-
-/// Bytes of the file that is read and written.
-pub(crate) const FILE_SIZE: u64 = 256 << 20;
-
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs a benchmark, and tells why it failed with all that led to it.
+pub(crate) fn exit(run: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let causes = std::iter::successors(failure.source(), |cause| cause.source());
+            let told = causes.fold(failure.to_string(), |told, cause| {
+                format!("{told}: {cause}")
+            });
+            eprintln!("{told}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Whoever does the guest's work: the guest on one of the hosts, or this process itself.
 pub(crate) trait Subject {
@@ -40,60 +42,32 @@ impl<F: FnMut(&str, &[u64]) -> Result<u64, Failure>> Subject for F {
     }
 }
 
-/// Who is compared.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Column {
-    /// This process itself; the first is what is native.
-    Own(&'static str),
-    /// The guest on our engine, and host functions that do nothing.
-    Floor,
-    /// wasmtime-wasi on an engine and a runtime as `wasmtime serve` has them; `blocking` is its
-    /// `allow_blocking_current_thread`.
-    Wasmtime { blocking: bool },
-    /// wasmtime-wasi on our engine and an executor for one core: what our settings give
-    /// without our code.
-    Tuned { blocking: bool },
-    /// Ours, as servers use it: other threads do what would wait for a disk. `inline` is for
-    /// runs on the command line: this thread waits.
-    Agave { inline: bool },
+/// One who is compared.
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) role: Role,
+    pub(crate) subject: Box<dyn Subject>,
 }
 
 impl Column {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Own(name) => name,
-            Self::Floor => "floor",
-            Self::Wasmtime { blocking: false } => "wasmtime-wasi",
-            Self::Wasmtime { blocking: true } => "wasmtime-wasi, blocking",
-            Self::Tuned { blocking: false } => "tuned",
-            Self::Tuned { blocking: true } => "tuned, blocking",
-            Self::Agave { inline: false } => "agave",
-            Self::Agave { inline: true } => "agave, inline",
+    /// This process itself, or something else to measure the others by.
+    pub(crate) fn measure(name: &'static str, subject: impl Subject + 'static) -> Self {
+        Self {
+            name,
+            role: Role::Measure,
+            subject: Box::new(subject),
         }
     }
+}
 
-    /// Whether ours must not be slower.
-    fn is_rival(self) -> bool {
-        matches!(self, Self::Wasmtime { .. } | Self::Tuned { .. })
-    }
-
-    fn is_ours(self) -> bool {
-        matches!(self, Self::Agave { .. })
-    }
-
-    /// The guest on this host, with `directory` and the network granted.
-    pub(crate) fn subject(self, directory: &Path) -> Result<Box<dyn Subject>, Failure> {
-        let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/guests/bench.wasm");
-        let guest =
-            std::fs::read(&guest).map_err(|error| format!("{}: {error}", guest.display()))?;
-        match self {
-            Self::Own(name) => Err(format!("{name} is not a host").into()),
-            Self::Floor => floor::new(&guest),
-            Self::Wasmtime { blocking } => wasmtime_wasi::as_served(&guest, directory, blocking),
-            Self::Tuned { blocking } => wasmtime_wasi::tuned(&guest, directory, blocking),
-            Self::Agave { inline } => agave::new(&guest, directory, inline),
-        }
-    }
+/// What a column is compared for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Goals are made of it.
+    Measure,
+    /// Ours must not be slower.
+    Rival,
+    Ours,
 }
 
 /// What the command line asks for.
@@ -136,8 +110,8 @@ impl Plan {
         })
     }
 
-    /// Whether to measure the host `column`.
-    pub(crate) fn has(&self, column: Column) -> bool {
-        self.columns.is_empty() || self.columns.iter().any(|name| name == column.name())
+    /// Whether to measure the column `name`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.columns.is_empty() || self.columns.iter().any(|wanted| wanted == name)
     }
 }

@@ -1,4 +1,4 @@
-use super::{Column, Failure, Plan, Subject};
+use super::{Column, Failure, Plan, Role};
 use std::time::Duration;
 
 /// What a subject is asked to do, often.
@@ -15,11 +15,11 @@ pub(crate) struct Row {
 
 /// The most time that ours may take.
 #[derive(Clone, Copy)]
-pub(crate) enum Goal {
-    /// The floor and 1.5 times what is native.
-    Call,
-    /// So many times what is native.
-    Native(f64),
+pub(crate) struct Goal {
+    /// Columns, and how many times what each takes.
+    pub(crate) times: &'static [(&'static str, f64)],
+    /// Nanoseconds besides.
+    pub(crate) more: f64,
 }
 
 /// Which of its measurements stands for a subject.
@@ -34,7 +34,7 @@ pub(crate) struct Statistic {
 pub(crate) struct Table {
     pub(crate) statistic: Statistic,
     pub(crate) rounds: usize,
-    pub(crate) columns: Vec<(Column, Box<dyn Subject>)>,
+    pub(crate) columns: Vec<Column>,
 }
 
 impl Table {
@@ -45,13 +45,12 @@ impl Table {
             "Time for one, the {} of {}, and times native.\n",
             self.statistic.name, self.rounds
         );
-        let columns = || self.columns.iter().map(|(column, _)| *column);
-        let ours: Vec<&str> = columns()
-            .filter(|it| it.is_ours())
-            .map(Column::name)
-            .collect();
+        let ours = self.columns.iter().filter(|it| it.role == Role::Ours);
+        let ours: Vec<&str> = ours.map(|column| column.name).collect();
         print!("| |");
-        columns().for_each(|column| print!(" {} |", column.name()));
+        for column in &self.columns {
+            print!(" {} |", column.name);
+        }
         println!(
             " goal | {} | not slower than wasmtime-wasi |",
             ours.join(", ")
@@ -81,8 +80,8 @@ impl Table {
             for turn in 0..self.columns.len() {
                 // Another one begins each round.
                 let at = (turn + round) % self.columns.len();
-                let (column, subject) = &mut self.columns[at];
-                let doing = |failure| format!("{}, {}: {failure}", row.name, column.name());
+                let Column { name, subject, .. } = &mut self.columns[at];
+                let doing = |failure| format!("{}, {name}: {failure}", row.name);
                 let (given, time) = subject.call(row.function, &parameters).map_err(doing)?;
                 if given != *expected.get_or_insert(given) {
                     return Err(
@@ -97,39 +96,40 @@ impl Table {
         let nanos = |times_taken: Vec<Duration>| {
             self.statistic.of(times_taken).as_nanos() as f64 / times as f64
         };
-        let measured: Vec<f64> = took.into_iter().map(nanos).collect();
-        let columns = self.columns.iter().map(|(column, _)| *column);
-        let measured: Vec<(Column, f64)> = columns.zip(measured).collect();
+        let columns = self.columns.iter().zip(took);
+        let measured: Vec<_> = columns.map(|(it, took)| (it, nanos(took))).collect();
         print_row(row, &measured);
         Ok(())
     }
 }
 
-fn print_row(row: &Row, measured: &[(Column, f64)]) {
-    let of = |wanted| {
-        let found = measured.iter().find(|(column, _)| *column == wanted);
+fn print_row(row: &Row, measured: &[(&Column, f64)]) {
+    let of = |name| {
+        let found = measured.iter().find(|(column, _)| column.name == name);
         found.map_or(f64::NAN, |(_, nanos)| *nanos)
     };
-    let (native_column, native) = measured[0];
-    let goal = match row.goal {
-        Goal::Call => of(Column::Floor) + 1.5 * native,
-        Goal::Native(times) => times * native,
-    };
-    let rivals = measured.iter().filter(|(column, _)| column.is_rival());
-    let rival = rivals
+    let goal = row.goal.more
+        + row
+            .goal
+            .times
+            .iter()
+            .map(|(column, times)| times * of(*column))
+            .sum::<f64>();
+    let all = |role| measured.iter().filter(move |(it, _)| it.role == role);
+    let rival = all(Role::Rival)
         .map(|(_, nanos)| *nanos)
         .fold(f64::INFINITY, f64::min);
     let verdicts = |most: f64| {
-        let ours = measured.iter().filter(|(column, _)| column.is_ours());
-        let verdicts = ours.map(|(_, nanos)| verdict(*nanos, most));
+        let verdicts = all(Role::Ours).map(|(_, nanos)| verdict(*nanos, most));
         verdicts.collect::<Vec<_>>().join(", ")
     };
 
     print!("| {} |", row.name);
-    for (column, nanos) in measured {
-        match *column == native_column {
-            true => print!(" {} |", time(*nanos)),
-            false => print!(" {} ({:.2}×) |", time(*nanos), nanos / native),
+    let (_, native) = measured[0];
+    for (n, (_, nanos)) in measured.iter().enumerate() {
+        match n {
+            0 => print!(" {} |", time(*nanos)),
+            _ => print!(" {} ({:.2}×) |", time(*nanos), nanos / native),
         }
     }
     println!(

@@ -12,46 +12,38 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../components/mod.rs"]
+mod components;
 mod native;
 mod tree;
 
-use common::{Awake, Column, FILE_SIZE, Failure, Goal, Plan, Row, Statistic, Subject, Table};
+use common::{Awake, Column, Failure, Goal, Plan, Row, Statistic, Table};
+use components::{CALL, ENTRIES, FILE_SIZE, Host};
 use native::Native;
 use std::process::ExitCode;
 use tree::Tree;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let causes = std::iter::successors(failure.source(), |cause| cause.source());
-            let told = causes.fold(failure.to_string(), |told, cause| {
-                format!("{told}: {cause}")
-            });
-            eprintln!("{told}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit(run)
 }
 
 fn run() -> Result<(), Failure> {
     let plan = Plan::new()?;
-    let tree = Tree::new()?;
+    let tree = Tree::new(FILE_SIZE, ENTRIES)?;
     let native = Native::new(tree.path())?;
     let native = move |function: &str, parameters: &[u64]| native.call(function, parameters);
-    let mut columns: Vec<(Column, Box<dyn Subject>)> =
-        vec![(Column::Own("native"), Box::new(native))];
-    for column in [
-        Column::Floor,
-        Column::Wasmtime { blocking: false },
-        Column::Wasmtime { blocking: true },
-        Column::Tuned { blocking: false },
-        Column::Tuned { blocking: true },
-        Column::Agave { inline: false },
-        Column::Agave { inline: true },
+    let mut columns = vec![Column::measure("native", native)];
+    for host in [
+        Host::Floor,
+        Host::Wasmtime { blocking: false },
+        Host::Wasmtime { blocking: true },
+        Host::Tuned { blocking: false },
+        Host::Tuned { blocking: true },
+        Host::Agave { inline: false },
+        Host::Agave { inline: true },
     ] {
-        if plan.has(column) {
-            columns.push((column, column.subject(tree.path())?));
+        if plan.has(host.name()) {
+            columns.push(host.column(tree.path())?);
         }
     }
     let mut table = Table {
@@ -82,48 +74,45 @@ fn rows() -> Vec<Row> {
             "read-stream",
             &[small],
             FILE_SIZE / small,
-            Goal::Native(1.0 / 0.95),
+            Goal {
+                times: &[("native", 1.0 / 0.95)],
+                more: 0.0,
+            },
         ),
         row(
             "stream, 64 KiB read",
             "read-stream",
             &[large],
             FILE_SIZE / large,
-            Goal::Call,
+            CALL,
         ),
         row(
             "stream, 4 KiB written and flushed",
             "blocking-write",
             &[small],
             FILE_SIZE / small,
-            Goal::Call,
+            CALL,
         ),
         row(
             "stream, 64 KiB written",
             "write-stream",
             &[large],
             FILE_SIZE / large,
-            Goal::Call,
+            CALL,
         ),
-        row("read 4 KiB anywhere", "read", &[small], 5_000, Goal::Call),
-        row("write 4 KiB anywhere", "write", &[small], 5_000, Goal::Call),
-        row("stat", "stat", &[], 5_000, Goal::Call),
-        row("stat-at", "stat-at", &[0], 5_000, Goal::Call),
-        row(
-            "stat-at, 3 directories down",
-            "stat-at",
-            &[3],
-            5_000,
-            Goal::Call,
-        ),
-        row("open-at and drop", "open-at", &[0], 5_000, Goal::Call),
+        row("read 4 KiB anywhere", "read", &[small], 5_000, CALL),
+        row("write 4 KiB anywhere", "write", &[small], 5_000, CALL),
+        row("stat", "stat", &[], 5_000, CALL),
+        row("stat-at", "stat-at", &[0], 5_000, CALL),
+        row("stat-at, 3 directories down", "stat-at", &[3], 5_000, CALL),
+        row("open-at and drop", "open-at", &[0], 5_000, CALL),
         row(
             "open-at and drop, 3 directories down",
             "open-at",
             &[3],
             5_000,
-            Goal::Call,
+            CALL,
         ),
-        row("list 10,000 entries", "read-directory", &[], 1, Goal::Call),
+        row("list 10,000 entries", "read-directory", &[], 1, CALL),
     ]
 }

@@ -1,4 +1,5 @@
-use crate::common::{FILE_SIZE, Failure};
+use crate::common::Failure;
+use crate::components::FILE_SIZE;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use std::ffi::OsString;
 use std::fs::{File, FileType};

@@ -1,4 +1,4 @@
-use crate::common::{ENTRIES, ENTRY, FILE_SIZE, Failure};
+use crate::common::Failure;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Tree(PathBuf);
 
 impl Tree {
-    pub(crate) fn new() -> Result<Self, Failure> {
+    /// With a file of so many whole mebibytes' bytes, and a directory of so many entries.
+    pub(crate) fn new(file_size: u64, entries: u32) -> Result<Self, Failure> {
         let name = format!("agave-bench-{}", std::process::id());
         let tree = Self(std::env::temp_dir().join(name));
         fs::create_dir(&tree.0)?;
         let mut data = File::create(tree.0.join("data"))?;
         let piece = vec![b'd'; 1 << 20];
-        for _ in 0..FILE_SIZE / piece.len() as u64 {
+        for _ in 0..file_size / piece.len() as u64 {
             data.write_all(&piece)?;
         }
         // So that nothing is written to the disk while others are measured.
@@ -28,9 +29,8 @@ impl Tree {
 
         let many = tree.0.join("many");
         fs::create_dir(&many)?;
-        let prefix = ENTRY.trim_end_matches('0');
-        for number in 0..ENTRIES {
-            File::create(many.join(format!("{prefix}{number:05}")))?;
+        for number in 0..entries {
+            File::create(many.join(format!("entry-{number:05}")))?;
         }
         Ok(tree)
     }

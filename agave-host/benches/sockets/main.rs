@@ -10,11 +10,14 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../components/mod.rs"]
+mod components;
 mod peer;
 mod plain;
 mod tokio_plain;
 
-use common::{Awake, Column, Failure, Goal, Plan, Row, Statistic, Subject, Table};
+use common::{Awake, Column, Failure, Goal, Plan, Row, Statistic, Table};
+use components::{CALL, Host};
 use peer::Peer;
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,34 +25,24 @@ use std::process::ExitCode;
 const BULK: u64 = 256 << 20;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let causes = std::iter::successors(failure.source(), |cause| cause.source());
-            let told = causes.fold(failure.to_string(), |told, cause| {
-                format!("{told}: {cause}")
-            });
-            eprintln!("{told}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit(run)
 }
 
 fn run() -> Result<(), Failure> {
     let plan = Plan::new()?;
     let peer = Peer::start()?;
-    let mut columns: Vec<(Column, Box<dyn Subject>)> = vec![
-        (Column::Own("native"), Box::new(plain::call)),
-        (Column::Own("tokio"), Box::new(tokio_plain::subject()?)),
+    let mut columns = vec![
+        Column::measure("native", plain::call),
+        Column::measure("tokio", tokio_plain::subject()?),
     ];
-    for column in [
-        Column::Floor,
-        Column::Wasmtime { blocking: false },
-        Column::Tuned { blocking: false },
-        Column::Agave { inline: false },
+    for host in [
+        Host::Floor,
+        Host::Wasmtime { blocking: false },
+        Host::Tuned { blocking: false },
+        Host::Agave { inline: false },
     ] {
-        if plan.has(column) {
-            columns.push((column, column.subject(Path::new("."))?));
+        if plan.has(host.name()) {
+            columns.push(host.column(Path::new("."))?);
         }
     }
     let mut table = Table {
@@ -74,23 +67,19 @@ fn rows(peer: &Peer) -> Vec<Row> {
         goal,
     };
     let large = 64 << 10;
-    let bulk = Goal::Native(1.2);
+    let bulk = Goal {
+        times: &[("native", 1.2)],
+        more: 0.0,
+    };
     vec![
-        row(
-            "1 byte there and back",
-            "echo",
-            peer.echo,
-            1,
-            4_000,
-            Goal::Call,
-        ),
+        row("1 byte there and back", "echo", peer.echo, 1, 4_000, CALL),
         row(
             "4 KiB there and back",
             "echo",
             peer.echo,
             4 << 10,
             4_000,
-            Goal::Call,
+            CALL,
         ),
         row(
             "64 KiB there and back",
@@ -98,7 +87,7 @@ fn rows(peer: &Peer) -> Vec<Row> {
             peer.echo,
             large,
             1_000,
-            Goal::Call,
+            CALL,
         ),
         row("send 64 KiB", "send", peer.sink, large, BULK / large, bulk),
         row(

@@ -5,6 +5,7 @@
 mod directories;
 mod grants;
 mod inspect;
+mod listeners;
 mod network;
 mod options;
 mod run;
@@ -17,7 +18,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Runs WebAssembly components with WASI.
+/// Runs WebAssembly components and modules with WASI.
 ///
 /// Nothing is granted that is not asked for: no network, no environment, no files.
 #[derive(Parser)]
@@ -33,7 +34,7 @@ struct Agave {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a wasi:cli/command component, with this process's standard streams
+    /// Run a wasi:cli/command component, or a core module of WASI 0.1, with this process's standard streams
     ///
     /// Exits with the program's own code; with 134 and a backtrace when it traps or its time is
     /// up, and with 141 when nobody reads its output any more.

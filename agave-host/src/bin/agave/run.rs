@@ -1,10 +1,13 @@
 //! `agave run`: a program, its exit code, and what it says when it fails.
 
 use super::grants::{GrantFlags, Grants, Network};
+use super::listeners::listen;
 use super::{Failure, on_one_line, read};
-use agave_host::{Host, Limits, Program, RunError};
+use agave_host::{BoxFuture, Ctx, Host, Limits, LoadError, RunError, wasmi};
+use clap::ValueEnum;
 use std::ffi::OsString;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -44,7 +47,16 @@ pub(super) struct Run {
     #[arg(long, value_name = "NAME")]
     argv0: Option<String>,
 
-    /// The component to run, and its arguments
+    /// Give a core module a socket that listens, as descriptor 3 and so on; with port 0, one that
+    /// is free, which is told
+    #[arg(long, value_name = "ADDR")]
+    tcplisten: Vec<SocketAddr>,
+
+    /// What runs it: compiled by wasmtime, or interpreted by wasmi, which takes core modules alone
+    #[arg(long, value_name = "ENGINE", default_value = "wasmtime")]
+    engine: Engine,
+
+    /// The component or core module to run, and its arguments
     #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true)]
     program: Vec<OsString>,
 
@@ -53,13 +65,64 @@ pub(super) struct Run {
     grants: GrantFlags,
 }
 
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Engine {
+    Wasmtime,
+    Wasmi,
+}
+
+/// A program on its engine.
+enum Program {
+    Compiled(agave_host::Program),
+    Interpreted(wasmi::Program),
+}
+
+impl Program {
+    fn is_module(&self) -> bool {
+        match self {
+            Self::Compiled(program) => program.is_module(),
+            Self::Interpreted(_) => true,
+        }
+    }
+
+    /// Whether it sends HTTP requests.
+    fn sends(&self) -> bool {
+        match self {
+            Self::Compiled(program) => program.imports("wasi:http/outgoing-handler"),
+            Self::Interpreted(_) => false,
+        }
+    }
+
+    fn run(&self, ctx: Ctx) -> BoxFuture<Result<Exit, RunError>> {
+        match self {
+            Self::Compiled(program) => {
+                let program = program.clone();
+                Box::pin(async move { program.run(ctx).await })
+            }
+            Self::Interpreted(program) => {
+                let program = program.clone();
+                Box::pin(async move { program.run(ctx).await })
+            }
+        }
+    }
+}
+
 impl Run {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let grants = self.grants.grants(Mode::Inline)?;
         let mut words = self.program.into_iter();
         let path = words.next().unwrap_or_default();
         let path = Path::new(&path);
-        run(path, cli(path, self.argv0, words)?, &grants)
+        let program = load(path, &grants, self.engine)?;
+        if !self.tcplisten.is_empty() && !program.is_module() {
+            return Err(Failure::Usage(
+                "--tcplisten is for core modules: a component opens its own sockets, with \
+                 --allow-net listen:PORT"
+                    .into(),
+            ));
+        }
+        let cli = cli(path, self.argv0, words)?;
+        run(path, &program, cli, &grants, &self.tcplisten)
     }
 }
 
@@ -81,8 +144,13 @@ fn cli(
     Ok(cli)
 }
 
-fn run(path: &Path, cli: WasiCliCtx, grants: &Grants) -> Result<ExitCode, Failure> {
-    let program = load(path, grants)?;
+fn run(
+    path: &Path,
+    program: &Program,
+    cli: WasiCliCtx,
+    grants: &Grants,
+    tcplisten: &[SocketAddr],
+) -> Result<ExitCode, Failure> {
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Failed(error.to_string()))?;
     let streams =
@@ -96,7 +164,7 @@ fn run(path: &Path, cli: WasiCliCtx, grants: &Grants) -> Result<ExitCode, Failur
         .call_bytes(CALL_BYTES)
         .timeout(grants.timeout.map(nanoseconds));
     // Outside of that runtime: it has a thread, so that requests go on while the guest computes.
-    let sends = grants.have_network() && program.imports("wasi:http/outgoing-handler");
+    let sends = grants.have_network() && program.sends();
     let client: Arc<dyn Client> = match sends {
         true => Arc::new(OsClient::new(Runtime::current())),
         false => Arc::new(Denied),
@@ -106,12 +174,17 @@ fn run(path: &Path, cli: WasiCliCtx, grants: &Grants) -> Result<ExitCode, Failur
             sockets: Arc::new(OsNetwork::current()),
             client,
         };
-        let ctx = grants.ctx(cli, network).limits(limits).build();
-        ended(program.run(ctx), &streams).await
+        let mut ctx = grants.ctx(cli, network).limits(limits);
+        if !tcplisten.is_empty() {
+            for listener in listen(&OsNetwork::current(), tcplisten).await? {
+                ctx = ctx.listener(listener);
+            }
+        }
+        Ok::<_, Failure>(ended(program.run(ctx.build()), &streams).await)
     });
     // What the program left behind, such as a name look-up, is not waited for.
     runtime.shutdown_background();
-    match ended {
+    match ended? {
         Ended::Exit(exit) => Ok(ExitCode::from(exit.code)),
         Ended::BrokenPipe => Ok(ExitCode::from(BROKEN_PIPE)),
         Ended::Output(error) => Err(Failure::Failed(format!(
@@ -122,28 +195,43 @@ fn run(path: &Path, cli: WasiCliCtx, grants: &Grants) -> Result<ExitCode, Failur
     }
 }
 
-fn load(path: &Path, grants: &Grants) -> Result<Program, Failure> {
-    let failed = |error: String| Failure::Failed(format!("{}: {error}", path.display()));
+fn load(path: &Path, grants: &Grants, engine: Engine) -> Result<Program, Failure> {
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", path.display()));
+    let bytes = read(path)?;
     // Nobody else waits for a turn: only a timeout has to interrupt it.
-    let host = Host::builder().pool(false).epochs(grants.timeout.is_some());
-    let host = grants
-        .host(host)
-        .build()
-        .map_err(|error| failed(error.to_string()))?;
-    let program = host.load(&read(path)?);
-    let program = program.map_err(|error| failed(error.to_string()))?;
+    let interrupts = grants.timeout.is_some();
+    if engine == Engine::Wasmi {
+        let host = wasmi::Host::new(interrupts).map_err(|error| failed(&error))?;
+        let program = host.load(&bytes).map_err(|error| match error {
+            LoadError::Component => {
+                failed(&"it is a component, which wasmi can't run: leave out --engine wasmi")
+            }
+            error => failed(&error),
+        })?;
+        return match program.is_command() {
+            true => Ok(Program::Interpreted(program)),
+            false => Err(failed(&NO_START)),
+        };
+    }
+    let host = grants.host(Host::builder().pool(false).epochs(interrupts));
+    let host = host.build().map_err(|error| failed(&error))?;
+    let program = host.load(&bytes).map_err(|error| failed(&error))?;
     match (program.is_command(), program.is_proxy()) {
-        (true, _) => Ok(program),
+        (true, _) => Ok(Program::Compiled(program)),
+        _ if program.is_module() => Err(failed(&NO_START)),
         (false, true) => Err(failed(
-            "it answers HTTP requests (it exports wasi:http/incoming-handler@0.2): use \
-             `agave serve`"
-                .into(),
+            &"it answers HTTP requests (it exports wasi:http/incoming-handler@0.2): use \
+              `agave serve`",
         )),
         (false, false) => Err(failed(
-            "it is no command: it does not export wasi:cli/run@0.2".into(),
+            &"it is no command: it does not export wasi:cli/run@0.2",
         )),
     }
 }
+
+/// Of a core module.
+const NO_START: &str = "it is no command: it does not export a function `_start`";
 
 /// How a program ended, all of its output written.
 enum Ended {
@@ -201,7 +289,7 @@ fn failure(path: &Path, error: &RunError) -> Failure {
     };
     match cause.downcast_ref::<WasmBacktrace>() {
         Some(backtrace) => Failure::Trapped(told + &frames(backtrace)),
-        None if error.is_timeout() => Failure::Trapped(told),
+        None if error.is_timeout() || wasmi::is_trap(cause) => Failure::Trapped(told),
         // It was never in its own code.
         None => Failure::Failed(told),
     }

@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use wasi_preview1::Version;
 
 /// The most bytes of a name that are shown.
 const NAME: usize = 256;
@@ -53,10 +54,16 @@ enum Grant {
     Environment,
     Files,
     Network,
+    Listeners,
 }
 
 impl Grant {
-    const ALL: [Self; 3] = [Self::Environment, Self::Files, Self::Network];
+    const ALL: [Self; 4] = [
+        Self::Environment,
+        Self::Files,
+        Self::Network,
+        Self::Listeners,
+    ];
 
     /// What decides what comes of the functions of the interface `name`.
     fn of(name: &str) -> Self {
@@ -69,12 +76,24 @@ impl Grant {
         }
     }
 
+    /// The same of the function `name` of WASI 0.1. What is done with any descriptor needs none.
+    fn of_function(name: &str) -> Self {
+        match name {
+            "environ_get" | "environ_sizes_get" => Self::Environment,
+            "fd_prestat_get" | "fd_prestat_dir_name" | "fd_readdir" => Self::Files,
+            _ if name.starts_with("path_") => Self::Files,
+            _ if name.starts_with("sock_") => Self::Listeners,
+            _ => Self::None,
+        }
+    }
+
     fn flag(self) -> &'static str {
         match self {
             Self::None => "(no grant)",
             Self::Environment => "--env",
             Self::Files => "--dir",
             Self::Network => "--allow-net",
+            Self::Listeners => "--tcplisten",
         }
     }
 
@@ -83,6 +102,7 @@ impl Grant {
             Self::None => "",
             Self::Environment => "--env KEY=VALUE, or -S inherit-env; otherwise it is empty",
             Self::Files => "--dir HOST::GUEST, or --fs memory; otherwise there are no files",
+            Self::Listeners => "--tcplisten ADDR; otherwise there are no sockets",
             Self::Network => "--allow-net RULE, or -S inherit-network; otherwise access is denied",
         }
     }
@@ -147,41 +167,74 @@ fn tell_component(component: &Component<'_>, provided: &[Provided]) -> String {
             let _ = writeln!(told, "  {}", on_one_line(&why));
         }
     }
-    let used: Vec<_> = Grant::ALL
-        .into_iter()
-        .filter(|grant| grants.contains(grant))
-        .collect();
-    match used.is_empty() {
-        true => told.push_str("\nIt needs no grant.\n"),
-        false => {
-            told.push_str("\ngrants, all of which it may do without\n");
-            for grant in used {
-                let _ = writeln!(told, "  {}", grant.told());
-            }
-        }
-    }
+    told.push_str(&told_grants(&grants));
     told
 }
 
 fn tell_module(module: &Module) -> String {
-    let mut imports = Table::new(["imports from", "version", "how many", ""]);
-    for (name, count) in &module.imports {
+    let mut imports = Table::new(["imports from", "version", "how many", "provided"]);
+    let mut missing = Vec::new();
+    let mut grants = Vec::new();
+    for (name, functions) in &module.imports {
         let version = match name.as_str() {
-            "wasi_snapshot_preview1" => "0.1",
-            "wasi_unstable" => "0.0",
-            _ => "-",
+            "wasi_snapshot_preview1" => Some((Version::Preview1, "0.1")),
+            "wasi_unstable" => Some((Version::Preview0, "0.0")),
+            _ => None,
         };
-        imports.row([&short(name), version, &count.to_string(), ""]);
+        let is_known = |function: &&String| {
+            let known = version.map(|(version, _)| wasi_preview1::functions(version));
+            known.is_some_and(|mut known| known.any(|known| known.name == function.as_str()))
+        };
+        let (known, unknown): (Vec<_>, Vec<_>) = functions.iter().partition(is_known);
+        grants.extend(known.iter().map(|function| Grant::of_function(function)));
+        missing.extend(unknown.iter().map(|function| format!("{name} {function}")));
+        imports.row([
+            &short(name),
+            version.map_or("-", |(_, version)| version),
+            &functions.len().to_string(),
+            match unknown.len() {
+                0 => "yes",
+                _ if known.is_empty() => "no",
+                _ => "in part",
+            },
+        ]);
     }
     let mut exports = Table::new(["exports", "", "", ""]);
     for name in &module.exports {
         exports.row([&short(name), "", "", ""]);
     }
-    format!(
-        "a core module, which agave can't run yet: it runs components\n{}{}",
-        imports.told(),
-        exports.told()
-    )
+    let starts = module.exports.iter().any(|name| name == "_start");
+    let runs = match (starts, missing.len()) {
+        (_, 1) => "that can't be run: an import is not provided".into(),
+        (_, n @ 2..) => format!("that can't be run: {n} imports are not provided"),
+        (true, 0) => "for `agave run`".into(),
+        (false, 0) => "that does not export `_start`, which agave could run".into(),
+    };
+    let mut told = format!("a core module {runs}\n{}{}", imports.told(), exports.told());
+    if !missing.is_empty() {
+        told.push_str("\nnot provided\n");
+        for name in missing {
+            let _ = writeln!(told, "  {}", short(&name));
+        }
+    }
+    told.push_str(&told_grants(&grants));
+    told
+}
+
+/// The grants that what is imported may need.
+fn told_grants(grants: &[Grant]) -> String {
+    let used = Grant::ALL.iter().filter(|grant| grants.contains(grant));
+    let mut told = String::new();
+    for grant in used {
+        if told.is_empty() {
+            told.push_str("\ngrants, all of which it may do without\n");
+        }
+        let _ = writeln!(told, "  {}", grant.told());
+    }
+    match told.is_empty() {
+        true => "\nIt needs no grant.\n".into(),
+        false => told,
+    }
 }
 
 impl Item {

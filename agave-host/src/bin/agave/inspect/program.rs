@@ -14,8 +14,8 @@ pub(super) enum Program<'a> {
 /// The names in a core module, in its order.
 #[derive(Default)]
 pub(super) struct Module {
-    /// Each module that it imports from, and how many things.
-    pub(super) imports: Vec<(String, usize)>,
+    /// Each module that it imports from, and the names of what.
+    pub(super) imports: Vec<(String, Vec<String>)>,
     pub(super) exports: Vec<String>,
 }
 
@@ -95,7 +95,8 @@ impl<'a> Program<'a> {
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::ImportSection(imports) => {
                     for import in imports.into_imports() {
-                        module.import(import?.module);
+                        let import = import?;
+                        module.import(import.module, import.name);
                     }
                 }
                 Payload::ExportSection(exports) => {
@@ -138,10 +139,10 @@ impl<'a> Program<'a> {
 }
 
 impl Module {
-    fn import(&mut self, from: &str) {
-        match self.imports.iter_mut().find(|(name, _)| name == from) {
-            Some((_, count)) => *count += 1,
-            None => self.imports.push((from.into(), 1)),
+    fn import(&mut self, from: &str, name: &str) {
+        match self.imports.iter_mut().find(|(module, _)| module == from) {
+            Some((_, names)) => names.push(name.into()),
+            None => self.imports.push((from.into(), vec![name.into()])),
         }
     }
 }

@@ -1,0 +1,160 @@
+//! Core modules of WASI 0.1 on the interpreter wasmi: for machines that have no compiler, or
+//! must not make code at run time. The same modules run compiled on a [`Host`](crate::Host).
+
+use crate::guest::limited;
+use crate::program::START;
+use crate::{Ctx, LoadError, RunError, guest::TimedOut};
+use ::wasmi::{Config, Engine, Error, ExternType, Linker, Module, Store};
+use ::wasmi::{StoreLimits, StoreLimitsBuilder};
+use alloc::sync::Arc;
+use wasi_cli::Exit;
+use wasi_preview1::wasmi::{WasiPreview1View, add_to_linker, call};
+use wasi_preview1::{End, WasiPreview1Ctx};
+
+/// An interpreter with WASI 0.1 linked: what modules are loaded into.
+#[derive(Clone)]
+pub struct Host {
+    engine: Engine,
+    linker: Arc<Linker<State>>,
+    interrupts: bool,
+}
+
+/// What a guest has, and may have.
+struct State {
+    preview1: WasiPreview1Ctx,
+    limits: StoreLimits,
+    interrupts: bool,
+}
+
+/// What a guest computes before others get their turn and its time is looked at: some
+/// milliseconds.
+const SLICE: u64 = 1_000_000;
+
+impl WasiPreview1View for State {
+    fn preview1(&mut self) -> &mut WasiPreview1Ctx {
+        &mut self.preview1
+    }
+
+    fn out_of_fuel(&mut self) -> Option<u64> {
+        self.interrupts.then_some(SLICE)
+    }
+}
+
+impl Host {
+    /// A host whose guests are interrupted while they compute, where it `interrupts`, so that
+    /// others get their turn and a timeout is seen; that slows them down.
+    ///
+    /// # Errors
+    /// [`LoadError::Engine`].
+    pub fn new(interrupts: bool) -> Result<Self, LoadError> {
+        let mut config = Config::default();
+        config.consume_fuel(interrupts).wasm_multi_memory(false);
+        let engine = Engine::new(&config);
+        let mut linker = Linker::new(&engine);
+        add_to_linker(&mut linker).map_err(|error| LoadError::Engine(told(error)))?;
+        Ok(Self {
+            engine,
+            linker: Arc::new(linker),
+            interrupts,
+        })
+    }
+
+    /// Checks the core module in `bytes`.
+    ///
+    /// # Errors
+    /// - [`LoadError::NotWasm`], [`LoadError::Invalid`]: it is no such module.
+    /// - [`LoadError::Component`]: it is a component.
+    pub fn load(&self, bytes: &[u8]) -> Result<Program, LoadError> {
+        use crate::program::{Layer, layer};
+        if layer(bytes)? == Layer::Component {
+            return Err(LoadError::Component);
+        }
+        let module = Module::new(&self.engine, bytes);
+        let module = module.map_err(|error| LoadError::Invalid(told(error)))?;
+        Ok(Program {
+            module,
+            host: self.clone(),
+        })
+    }
+}
+
+/// A core module that can be run.
+#[derive(Clone)]
+pub struct Program {
+    module: Module,
+    host: Host,
+}
+
+impl Program {
+    /// Whether it exports a function `_start`: [`Program::run`] runs it.
+    pub fn is_command(&self) -> bool {
+        matches!(self.module.get_export(START), Some(ExternType::Func(_)))
+    }
+
+    /// Runs `_start` of the module in an instance of its own, as
+    /// [`Program::run`](crate::Program::run) does.
+    ///
+    /// # Errors
+    /// [`RunError`]; the cause of [`RunError::Failed`] is wasmi's error.
+    pub async fn run(&self, mut ctx: Ctx) -> Result<Exit, RunError> {
+        if !self.is_command() {
+            return Err(LoadError::NoExport(START).into());
+        }
+        let sleep = ctx.limits.timeout_after().map(|timeout| {
+            let timed_out = TimedOut(timeout / 1_000_000);
+            (ctx.clocks.sleep(timeout), timed_out)
+        });
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(ctx.limits.memory_max())
+            .memories(1)
+            .table_elements(ctx.limits.table_elements_max())
+            .tables(16)
+            .build();
+        let state = State {
+            preview1: ctx.preview1(),
+            limits,
+            interrupts: self.host.interrupts,
+        };
+        let mut store = Store::new(&self.host.engine, state);
+        store.limiter(|state| &mut state.limits);
+        let start = async { self.start(&mut store).await.map_err(told) };
+        match limited(start, sleep).await {
+            Ok(()) => Ok(Exit::from_status(Ok(()))),
+            Err(error) => match error.downcast_ref::<Error>().and_then(exit) {
+                Some(exit) => Ok(exit),
+                None => Err(RunError::Failed(error)),
+            },
+        }
+    }
+
+    async fn start(&self, store: &mut Store<State>) -> Result<(), Error> {
+        if self.host.interrupts {
+            store.set_fuel(SLICE)?;
+        }
+        let linker = &self.host.linker;
+        let instance = linker.instantiate_and_start(&mut *store, &self.module)?;
+        let start = instance
+            .get_func(&*store, START)
+            .ok_or_else(|| Error::new("`_start` is no function"))?;
+        call(store, &start, &[], &mut []).await
+    }
+}
+
+fn told(error: Error) -> wasmtime::Error {
+    wasmtime::Error::new(error)
+}
+
+fn exit(error: &Error) -> Option<Exit> {
+    match error.downcast_ref() {
+        Some(End::Exit(exit)) => Some(*exit),
+        _ => None,
+    }
+}
+
+/// Whether `error`, the cause of a [`RunError::Failed`], is a trap of an interpreted guest.
+pub fn is_trap(error: &wasmtime::Error) -> bool {
+    let error = error.downcast_ref::<Error>();
+    error.is_some_and(|error| {
+        error.as_trap_code().is_some() || error.downcast_ref::<End>().is_some()
+    })
+}
