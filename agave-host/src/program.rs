@@ -103,6 +103,14 @@ impl Program {
         matches!(self.pre, Pre::Module(_))
     }
 
+    /// Whether it is a core module that imports something of this name.
+    pub fn module_imports(&self, name: &str) -> bool {
+        match &self.pre {
+            Pre::Component(_) => false,
+            Pre::Module(pre) => pre.module().imports().any(|import| import.name() == name),
+        }
+    }
+
     /// Whether it imports `interface`, such as `wasi:http/outgoing-handler`, of any version; or,
     /// as a core module, anything from the module of that name.
     pub fn imports(&self, interface: &str) -> bool {

@@ -91,6 +91,11 @@ impl Program {
         matches!(self.module.get_export(START), Some(ExternType::Func(_)))
     }
 
+    /// Whether it imports something of this name.
+    pub fn module_imports(&self, name: &str) -> bool {
+        self.module.imports().any(|import| import.name() == name)
+    }
+
     /// Runs `_start` of the module in an instance of its own, as
     /// [`Program::run`](crate::Program::run) does.
     ///

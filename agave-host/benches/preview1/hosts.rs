@@ -52,12 +52,11 @@ impl Host {
     /// memory.
     pub(crate) fn column(self, engine: &Engine, directory: &Path) -> Result<Column, Failure> {
         let (role, subject): (_, Box<dyn Subject>) = match self {
-            Self::Agave { mode, offload } => {
-                (Role::Ours, agave(engine, directory, mode, offload)?)
-            }
-            Self::Wasmtime { mode, blocking } => {
-                (Role::Rival, wasmtime_wasi(engine, directory, mode, blocking)?)
-            }
+            Self::Agave { mode, offload } => (Role::Ours, agave(engine, directory, mode, offload)?),
+            Self::Wasmtime { mode, blocking } => (
+                Role::Rival,
+                wasmtime_wasi(engine, directory, mode, blocking)?,
+            ),
         };
         Ok(Column {
             name: self.name(),

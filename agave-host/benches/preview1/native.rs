@@ -1,6 +1,7 @@
 use crate::common::Failure;
-use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom};
-use std::fs::File;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use std::ffi::OsString;
+use std::fs::{File, FileType};
 use std::hint::black_box;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::OwnedFd;
@@ -51,14 +52,16 @@ impl Native {
                 Ok(1)
             }),
             // No call would be needed; this is the least that one costs.
-            ("stdout", &[times]) => repeat(times, || Ok(self.write(&self.null, &bytes[..1])?)),
+            ("stdout", &[times]) => repeat(times, || {
+                Ok(rustix::io::write(&self.null, &bytes[..1])? as u64)
+            }),
             ("fd_read", &[1, times]) => {
                 let file = self.data()?;
                 repeat(times, || Ok(rustix::io::read(&file, &mut bytes)? as u64))
             }
             ("fd_write", &[1, times]) => {
                 let file = self.data()?;
-                repeat(times, || Ok(self.write(&file, &bytes)?))
+                repeat(times, || Ok(rustix::io::write(&file, &bytes)? as u64))
             }
             ("fd_read", &[buffers, times]) => {
                 let (file, piece) = (self.data()?, bytes.len() / buffers as usize);
@@ -75,7 +78,10 @@ impl Native {
             }
             ("fd_pread", &[times]) => {
                 let file = self.data()?;
-                repeat(times, || Ok(rustix::io::pread(&file, &mut bytes, 0)? as u64))
+                repeat(
+                    times,
+                    || Ok(rustix::io::pread(&file, &mut bytes, 0)? as u64),
+                )
             }
             ("fd_pwrite", &[times]) => {
                 let file = self.data()?;
@@ -107,6 +113,47 @@ impl Native {
     }
 
     fn data(&self) -> Result<File, Failure> {
-        Ok(File::options().read(true).write(true).open(self.path.join("data"))?)
+        Ok(File::options()
+            .read(true)
+            .write(true)
+            .open(self.path.join("data"))?)
     }
+}
+
+fn repeat(times: u64, mut call: impl FnMut() -> Result<u64, Failure>) -> Result<u64, Failure> {
+    let mut sum = 0;
+    for _ in 0..times {
+        sum += call()?;
+    }
+    Ok(sum)
+}
+
+/// A small file by so many steps.
+fn path(steps: u64) -> &'static str {
+    match steps {
+        1 => "file",
+        _ => "d/d/file",
+    }
+}
+
+/// As a guest must be able to: nothing that is not below `root`.
+#[cfg(target_os = "linux")]
+fn open_beneath(root: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let resolve = rustix::fs::ResolveFlags::BENEATH;
+    rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+}
+
+/// Where one system call can't keep it below `root`.
+#[cfg(not(target_os = "linux"))]
+fn open_beneath(root: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat(root, path, flags | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn list(path: &Path) -> Result<Vec<(OsString, FileType)>, Failure> {
+    let mut entries = Vec::new();
+    for entry in path.read_dir()? {
+        let entry = entry?;
+        entries.push((entry.file_name(), entry.file_type()?));
+    }
+    Ok(entries)
 }

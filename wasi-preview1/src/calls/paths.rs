@@ -131,10 +131,7 @@ pub(crate) fn path_open(
             oflags.contains(OFlags::TRUNC),
             Rights::PATH_FILESTAT_SET_SIZE,
         ),
-        (
-            fdflags.intersects(FdFlags::RSYNC | FdFlags::SYNC),
-            Rights::FD_SYNC,
-        ),
+        (fdflags.contains(FdFlags::RSYNC), Rights::FD_SYNC),
     ] {
         if needs {
             descriptor.may(right)?;

@@ -34,7 +34,8 @@ pub(super) struct GrantFlags {
 
     /// Where the files of `--dir` live: in the host's directories, or in memory, where they are
     /// copied to at the start and gone at the end (up to 256 MiB, shared by all guests of a
-    /// server); without any `--dir`, an empty `/` in memory
+    /// server); without any `--dir`, an empty `/` in memory,
+    /// for programs that look for directories
     #[arg(long, value_name = "WHERE", default_value = "host")]
     fs: Fs,
 
@@ -61,6 +62,8 @@ pub(super) struct Grants {
     environment: Vec<(String, String)>,
     network: Reach,
     preopens: Vec<Preopen>,
+    /// What is preopened nobody asked for by name.
+    implied: bool,
     cache: Option<PathBuf>,
     pub(super) max_memory: Option<usize>,
     pub(super) timeout: Option<Duration>,
@@ -100,6 +103,7 @@ impl GrantFlags {
         Ok(Grants {
             environment: environment(&self.env, wasi.inherit_env).map_err(Failure::Usage)?,
             network,
+            implied: self.dir.is_empty(),
             preopens: self.fs.preopens(&self.dir, files)?,
             cache: codegen.cache.then(cache).flatten(),
             max_memory: self.max_memory.or(wasm.max_memory_size),
@@ -132,6 +136,14 @@ impl Grants {
         match &self.cache {
             Some(directory) => host.cache(directory),
             None => host,
+        }
+    }
+
+    /// Takes back the directory of `--fs memory` without `--dir`: a program that does not look
+    /// for it would have a descriptor that it does not expect.
+    pub(super) fn without_implied_directory(&mut self) {
+        if self.implied {
+            self.preopens.clear();
         }
     }
 

@@ -85,6 +85,17 @@ impl Program {
         }
     }
 
+    /// Whether it looks for directories.
+    fn finds_directories(&self) -> bool {
+        const FIND: &str = "fd_prestat_get";
+        match self {
+            Self::Compiled(program) => {
+                program.imports("wasi:filesystem/preopens") || program.module_imports(FIND)
+            }
+            Self::Interpreted(program) => program.module_imports(FIND),
+        }
+    }
+
     /// Whether it sends HTTP requests.
     fn sends(&self) -> bool {
         match self {
@@ -109,7 +120,7 @@ impl Program {
 
 impl Run {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let grants = self.grants.grants(Mode::Inline)?;
+        let mut grants = self.grants.grants(Mode::Inline)?;
         let mut words = self.program.into_iter();
         let path = words.next().unwrap_or_default();
         let path = Path::new(&path);
@@ -120,6 +131,9 @@ impl Run {
                  --allow-net listen:PORT"
                     .into(),
             ));
+        }
+        if !program.finds_directories() {
+            grants.without_implied_directory();
         }
         let cli = cli(path, self.argv0, words)?;
         run(path, &program, cli, &grants, &self.tcplisten)
