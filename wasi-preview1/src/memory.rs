@@ -132,6 +132,9 @@ impl<'a> Memory<'a> {
     /// The `count` buffers whose addresses and lengths are at `at`; all of them are in the
     /// memory.
     pub(crate) fn iovecs(&self, at: u32, count: u32) -> Result<Iovecs, Error> {
+        if count > Iovecs::MAX {
+            return Err(Errno::Inval.into());
+        }
         self.array(at, count, Iovecs::SIZE, 4)?;
         let iovecs = Iovecs { at, count, skip: 0 };
         let mut total: u32 = 0;
@@ -177,6 +180,8 @@ impl Batch {
 
 impl Iovecs {
     const SIZE: u32 = 8;
+    /// More than that is a way to keep the host busy: what takes some milliseconds to look at.
+    const MAX: u32 = 1 << 20;
 
     fn get(&self, memory: &Memory<'_>, n: u32) -> Result<(u32, u32), Trap> {
         // In the memory, so no more than 2^32.
