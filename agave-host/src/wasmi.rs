@@ -4,7 +4,7 @@
 use crate::guest::limited;
 use crate::program::START;
 use crate::{Ctx, LoadError, RunError, guest::TimedOut};
-use ::wasmi::{Config, Engine, Error, ExternType, Linker, Module, Store};
+use ::wasmi::{CompilationMode, Config, Engine, Error, ExternType, Linker, Module, Store};
 use ::wasmi::{StoreLimits, StoreLimitsBuilder};
 use alloc::sync::Arc;
 use wasi_cli::Exit;
@@ -48,7 +48,15 @@ impl Host {
     /// [`LoadError::Engine`].
     pub fn new(interrupts: bool) -> Result<Self, LoadError> {
         let mut config = Config::default();
-        config.consume_fuel(interrupts).wasm_multi_memory(false);
+        config
+            .consume_fuel(interrupts)
+            .wasm_multi_memory(false)
+            .wasm_tail_call(false);
+        if interrupts {
+            // A function that is compiled as it is called uses fuel for that, and the guest can't
+            // go on where there is too little.
+            config.compilation_mode(CompilationMode::Eager);
+        }
         let engine = Engine::new(&config);
         let mut linker = Linker::new(&engine);
         add_to_linker(&mut linker).map_err(|error| LoadError::Engine(told(error)))?;

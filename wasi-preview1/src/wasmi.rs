@@ -7,7 +7,9 @@
 //!   ends with an error that says so;
 //! - a module's start function, which wasmi runs as it instantiates, can't wait. (This is not
 //!   the export `_start`, which is called like any other.)
-//! - neither can a guest that a host function calls.
+//! - neither can a guest that a host function calls;
+//! - nor a function that is called by a tail call: wasmi 2.0 puts its result to the wrong
+//!   place. [`add_to_linker`] wants an engine without them.
 
 use crate::calls;
 use crate::functions::{functions, is_in, module_name, with_functions};
@@ -16,7 +18,8 @@ use crate::step::{Answer, End, Outcome, Wait, answer, outcome};
 use crate::{Version, WasiPreview1Ctx};
 use ::wasmi::errors::HostError;
 use ::wasmi::{
-    AsContext, AsContextMut, Caller, Error, Func, Linker, ResumableCall, TrapCode, Val, ValType,
+    AsContext, AsContextMut, Caller, Error, Func, Linker, Module, ResumableCall, TrapCode, Val,
+    ValType,
 };
 use core::fmt;
 use core::future::poll_fn;
@@ -34,7 +37,10 @@ pub trait WasiPreview1View {
     ///
     /// This is how a guest that computes is interrupted: without fuel
     /// (`Config::consume_fuel`) it runs until it waits or is done, and [`call`] does not return
-    /// before. With slices of it, [`call`] can be dropped between two.
+    /// before. With slices of it, [`call`] can be dropped between two. This needs
+    /// [`CompilationMode::Eager`](::wasmi::CompilationMode::Eager): a function that is compiled
+    /// when it is first called uses fuel for that, and wasmi can't go on where there is too
+    /// little.
     fn out_of_fuel(&mut self) -> Option<u64> {
         None
     }
@@ -47,11 +53,22 @@ pub trait WasiPreview1View {
 /// `Error::downcast_ref` finds: [`End::Exit`] is what `proc_exit` asks for.
 ///
 /// # Errors
-/// One of the functions is in the linker already.
+/// - One of the functions is in the linker already.
+/// - The engine allows tail calls: its `Config` needs `wasm_tail_call(false)`.
 pub fn add_to_linker<T: WasiPreview1View + 'static>(linker: &mut Linker<T>) -> Result<(), Error> {
+    if Module::validate(linker.engine(), TAIL_CALL).is_ok() {
+        return Err(Error::new(
+            "wasmi can't resume a tail call that waits: its `Config` needs `wasm_tail_call(false)`",
+        ));
+    }
     link(linker, Version::Preview1)?;
     link(linker, Version::Preview0)
 }
+
+/// A module with a tail call: `(module (func return_call 0))`. Nothing else tells whether an
+/// engine has them.
+const TAIL_CALL: &[u8] =
+    b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x06\x01\x04\0\x12\0\x0b";
 
 /// Calls a function of a guest, as `Func::call` does, on any executor: while the guest waits,
 /// so does this.
