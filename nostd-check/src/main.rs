@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod platform;
+mod preview1;
 
 use agave_host::{BoxFuture, Ctx, Executor, Host, Service};
 use alloc::boxed::Box;
@@ -74,12 +75,22 @@ fn serve(code: &[u8]) -> wasmtime::Result<()> {
         grant: None,
     }))?;
     core::hint::black_box(response.status);
+    let interpreted = agave_host::wasmi::Host::new(true)?.load(code)?;
+    let exit = platform::block_on(interpreted.run(grants()))?;
+    core::hint::black_box(exit.code);
     Ok(())
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn _start() -> ! {
-    if let Err(error) = serve(core::hint::black_box(&[])) {
+    let code = core::hint::black_box(&[]);
+    if let Err(error) = serve(code) {
+        core::hint::black_box(&error);
+    }
+    if let Err(error) = preview1::compiled(code) {
+        core::hint::black_box(&error);
+    }
+    if let Err(error) = preview1::interpreted(code) {
         core::hint::black_box(&error);
     }
     platform::halt()
