@@ -206,6 +206,7 @@ macro_rules! with_functions {
         plain sock_shutdown(fd: u32, how: u32);
     }};
 }
+#[cfg(any(feature = "wasmtime", feature = "wasmi"))]
 pub(crate) use with_functions;
 
 macro_rules! method {
