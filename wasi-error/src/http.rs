@@ -166,7 +166,7 @@ pub enum HeaderError {
     Immutable,
 }
 
-fn detail(text: &Option<String>) -> String {
+pub(crate) fn detail(text: &Option<String>) -> String {
     match text {
         Some(text) => alloc::format!(": {text}"),
         None => String::new(),

@@ -10,5 +10,6 @@ pub mod http;
 mod preview1;
 pub mod sockets;
 mod stream;
+pub mod websocket;
 
 pub use stream::{Error, StreamError};

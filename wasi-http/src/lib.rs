@@ -19,6 +19,8 @@ mod message;
 pub mod os;
 mod outgoing;
 mod uri;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use backend::{Body, Client, Frame, Method, Request, RequestOptions, Response, Scheme};
 pub use ctx::{Denied, WasiHttpCtx};

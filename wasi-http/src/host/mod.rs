@@ -1,1 +1,3 @@
 pub mod p2;
+#[cfg(feature = "websocket")]
+pub mod websocket;
