@@ -39,18 +39,18 @@ use wasi_io::os::Runtime;
 /// Over HTTP/1.1, trailers are sent if a `trailer` header announces them and the content has no
 /// `content-length`; the content of a `GET` or `HEAD` is sent if it has a `content-length`.
 #[derive(Clone)]
-pub struct OsClient(Arc<Inner>);
+pub struct OsClient(pub(super) Arc<Inner>);
 
-struct Inner {
-    runtime: Runtime,
-    connector: Connector,
-    pool: Arc<Pool>,
-    timeouts: Timeouts,
+pub(super) struct Inner {
+    pub(super) runtime: Runtime,
+    pub(super) connector: Connector,
+    pub(super) pool: Arc<Pool>,
+    pub(super) timeouts: Timeouts,
 }
 
 #[derive(Clone, Copy)]
-struct Timeouts {
-    connect: Duration,
+pub(super) struct Timeouts {
+    pub(super) connect: Duration,
     first_byte: Duration,
     between_bytes: Duration,
 }
@@ -152,14 +152,18 @@ impl OsClientBuilder {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        tls.alpn_protocols = match self.http2 {
-            true => Vec::from([Vec::from(b"h2"), Vec::from(b"http/1.1")]),
-            false => Vec::from([Vec::from(b"http/1.1")]),
-        };
+        tls.alpn_protocols = Vec::from([Vec::from(b"http/1.1")]);
+        #[cfg(feature = "tungstenite")]
+        let tls_http1 = Arc::new(tls.clone());
+        if self.http2 {
+            tls.alpn_protocols.insert(0, Vec::from(b"h2"));
+        }
         Ok(OsClient(Arc::new(Inner {
             runtime: self.runtime,
             connector: Connector {
                 tls: Arc::new(tls),
+                #[cfg(feature = "tungstenite")]
+                tls_http1,
                 max_head: self.max_head,
             },
             pool: Pool::new(self.limits),

@@ -6,6 +6,7 @@ use hyper::client::conn::{http1, http2};
 use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
+use std::boxed::Box;
 use std::format;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::string::String;
@@ -16,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use wasi_error::http::ErrorCode;
 use wasi_sockets::HttpGrant;
 
@@ -24,8 +26,26 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 pub(super) struct Connector {
     pub(super) tls: Arc<rustls::ClientConfig>,
+    /// The same, for connections that can speak HTTP/1.1 only.
+    #[cfg(feature = "tungstenite")]
+    pub(super) tls_http1: Arc<rustls::ClientConfig>,
     /// The most bytes that the head of a response may have.
     pub(super) max_head: u32,
+}
+
+/// A connection to an origin.
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
 }
 
 impl Connector {
@@ -38,6 +58,19 @@ impl Connector {
         deadline: Instant,
         permit: Permit,
     ) -> Result<Sender, ErrorCode> {
+        let addresses = self.addresses(origin, grant, deadline).await?;
+        timeout_at(deadline, self.open(origin, addresses, permit))
+            .await
+            .map_err(|_| ErrorCode::ConnectionTimeout)?
+    }
+
+    /// The addresses of `origin` that `grant` permits, known by `deadline`.
+    pub(super) async fn addresses(
+        &self,
+        origin: &Origin,
+        grant: Option<&HttpGrant>,
+        deadline: Instant,
+    ) -> Result<Vec<SocketAddr>, ErrorCode> {
         let found = timeout_at(deadline, resolve(&origin.host, origin.port))
             .await
             .map_err(|_| ErrorCode::DnsTimeout)??;
@@ -45,10 +78,29 @@ impl Connector {
             Some(grant) => grant.permitted(found),
             None => Ok(found),
         };
-        let addresses = addresses.map_err(|_| ErrorCode::HttpRequestDenied)?;
-        timeout_at(deadline, self.open(origin, addresses, permit))
+        addresses.map_err(|_| ErrorCode::HttpRequestDenied)
+    }
+
+    /// A connection to one of `addresses`, with TLS where `origin` has it.
+    pub(super) async fn stream(
+        &self,
+        origin: &Origin,
+        addresses: Vec<SocketAddr>,
+        tls: &Arc<rustls::ClientConfig>,
+    ) -> Result<Stream, ErrorCode> {
+        let stream = dial(addresses).await?;
+        // Small requests must not wait for acknowledgements; where it can't be had, they do.
+        let _ = stream.set_nodelay(true);
+        if !origin.tls {
+            return Ok(Stream::Plain(stream));
+        }
+        let name = ServerName::try_from(origin.host.clone())
+            .map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
+        let stream = TlsConnector::from(tls.clone())
+            .connect(name, stream)
             .await
-            .map_err(|_| ErrorCode::ConnectionTimeout)?
+            .map_err(|error| error::of_handshake(&error))?;
+        Ok(Stream::Tls(Box::new(stream)))
     }
 
     async fn open(
@@ -57,23 +109,15 @@ impl Connector {
         addresses: Vec<SocketAddr>,
         permit: Permit,
     ) -> Result<Sender, ErrorCode> {
-        let stream = dial(addresses).await?;
-        let peer = stream.peer_addr().map_err(|error| error::of_io(&error))?;
-        let peer = peer.ip();
-        // Small requests must not wait for acknowledgements; where it can't be had, they do.
-        let _ = stream.set_nodelay(true);
-        if !origin.tls {
-            return self.http1(TokioIo::new(stream), peer, permit).await;
-        }
-        let name = ServerName::try_from(origin.host.clone())
-            .map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
-        let stream = TlsConnector::from(self.tls.clone())
-            .connect(name, stream)
-            .await
-            .map_err(|error| error::of_handshake(&error))?;
-        match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => self.http2(TokioIo::new(stream), peer, permit).await,
-            _ => self.http1(TokioIo::new(stream), peer, permit).await,
+        let stream = self.stream(origin, addresses, &self.tls).await?;
+        let peer = stream.tcp().peer_addr();
+        let peer = peer.map_err(|error| error::of_io(&error))?.ip();
+        match stream {
+            Stream::Plain(stream) => self.http1(TokioIo::new(stream), peer, permit).await,
+            Stream::Tls(stream) => match stream.get_ref().1.alpn_protocol() {
+                Some(b"h2") => self.http2(TokioIo::new(stream), peer, permit).await,
+                _ => self.http1(TokioIo::new(stream), peer, permit).await,
+            },
         }
     }
 

@@ -7,6 +7,8 @@ mod connect;
 mod convert;
 mod error;
 mod pool;
+#[cfg(feature = "tungstenite")]
+pub mod websocket;
 
 pub use body::HyperBody;
 pub use client::{OsClient, OsClientBuilder};

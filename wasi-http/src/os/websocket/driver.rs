@@ -1,0 +1,374 @@
+//! What moves the messages of one connection: between the queues of its user and tungstenite.
+
+use super::super::after;
+use super::blocking::Blocking;
+use crate::websocket::memory::{Order, Port};
+use crate::websocket::{CloseStatus, ErrorCode, Limits, MessageType, Piece};
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::boxed::Box;
+use std::io::ErrorKind;
+use std::string::{String, ToString};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Sleep, sleep};
+use tungstenite::error::{CapacityError, ProtocolError};
+use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tungstenite::protocol::frame::{CloseFrame, Frame};
+use tungstenite::protocol::{Role, WebSocketConfig};
+use tungstenite::{Error, Message, WebSocket};
+
+/// How long the peer may take to answer a close frame, what was sent before included, and then
+/// to close its end of the connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A longer message is sent in fragments of this length, so that little of it is copied at a
+/// time.
+const FRAGMENT: usize = 64 << 10;
+/// The buffers for each direction, besides a frame on its way in.
+const BUFFER: usize = 16 << 10;
+/// With code 1002, what tungstenite gives for a status that may not be sent, and tells the peer.
+const INVALID_STATUS: &str = "Protocol violation";
+
+/// Ready when the connection is to be closed with 1001.
+pub(super) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A connection after its handshake. It runs until both sides have closed it.
+pub(super) struct Driver<T> {
+    socket: WebSocket<Blocking<T>>,
+    port: Port,
+    phase: Phase,
+    /// A part of a message of which some was sent.
+    rest: Option<Piece>,
+    /// The next part of a message continues one.
+    continues: bool,
+    /// tungstenite has bytes to flush.
+    dirty: bool,
+    /// The network took less than it was given: it gets no more before it has taken that.
+    blocked: bool,
+    ping: Option<Ping>,
+    stop: Option<Stop>,
+}
+
+enum Phase {
+    Open,
+    /// The close frame is under way; the user is told this end when the peer's has come.
+    Closing(ErrorCode, Pin<Box<Sleep>>),
+    /// The user knows the end. What is left is sent, then the peer closes its side.
+    Draining(Pin<Box<Sleep>>),
+    Done,
+}
+
+struct Ping {
+    interval: Duration,
+    timer: Pin<Box<Sleep>>,
+    /// When the peer last gave a sign, or was asked for one.
+    since: Instant,
+    asked: bool,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
+    /// To be polled on a tokio runtime, as this call is.
+    pub(super) fn new(io: T, role: Role, port: Port, limits: Limits, stop: Option<Stop>) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(BUFFER)
+            .max_message_size(Some(limits.message))
+            .max_frame_size(Some(limits.message));
+        let interval = Duration::from_nanos(limits.ping_interval);
+        Self {
+            socket: WebSocket::from_raw_socket(Blocking::new(io), role, Some(config)),
+            port,
+            phase: Phase::Open,
+            rest: None,
+            continues: false,
+            dirty: false,
+            blocked: false,
+            ping: (!interval.is_zero()).then(|| Ping {
+                interval,
+                timer: Box::pin(sleep(interval)),
+                since: Instant::now(),
+                asked: false,
+            }),
+            stop,
+        }
+    }
+
+    /// Moves what can be moved; ready with how the connection ended.
+    fn poll_messages(&mut self, cx: &mut Context<'_>) -> Poll<ErrorCode> {
+        self.poll_stop(cx);
+        if let Phase::Open = self.phase
+            && let Err(error) = self.write(cx)
+        {
+            return Poll::Ready(code(error));
+        }
+        if let Poll::Ready(end) = self.poll_read(cx) {
+            return Poll::Ready(end);
+        }
+        // Pongs, and the close frame.
+        if self.dirty
+            && let Err(error) = self.flush()
+        {
+            return Poll::Ready(code(error));
+        }
+        match &mut self.phase {
+            Phase::Closing(end, timeout) => {
+                ready!(timeout.as_mut().poll(cx));
+                Poll::Ready(end.clone())
+            }
+            _ => self.poll_ping(cx).map(|()| ErrorCode::PingTimeout),
+        }
+    }
+
+    fn poll_stop(&mut self, cx: &mut Context<'_>) {
+        if let Some(stop) = &mut self.stop
+            && let Phase::Open = self.phase
+            && stop.as_mut().poll(cx).is_ready()
+        {
+            self.stop = None;
+            // At once: who stops does not wait for this connection's peer.
+            self.port.end(ErrorCode::HostShutdown);
+            self.close(ErrorCode::HostShutdown, Some(1001), String::new());
+        }
+    }
+
+    /// Sends what the user wants, as far as the network takes it.
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        loop {
+            if self.blocked {
+                self.flush()?;
+                if self.blocked {
+                    return Ok(());
+                }
+            }
+            let piece = match self.rest.take() {
+                Some(rest) => rest,
+                None => match self.port.poll_order(cx) {
+                    Poll::Ready(Order::Send(piece)) => piece,
+                    Poll::Ready(Order::Close(status, end)) => {
+                        let code = status.as_ref().map(|status| status.code);
+                        let reason = status.map_or_else(String::new, |status| status.reason);
+                        self.close(end, code, reason);
+                        return Ok(());
+                    }
+                    Poll::Pending if self.dirty => return self.flush(),
+                    Poll::Pending => return Ok(()),
+                },
+            };
+            let frame = self.fragment(piece);
+            self.send(Message::Frame(frame))?;
+        }
+    }
+
+    /// The next frame for `piece`; the rest is kept.
+    fn fragment(&mut self, mut piece: Piece) -> Frame {
+        let (kind, last) = (piece.kind, piece.last);
+        let split = piece.data.len() > FRAGMENT;
+        let data = match split {
+            true => piece.data.split_to(FRAGMENT),
+            false => core::mem::take(&mut piece.data),
+        };
+        if split {
+            self.rest = Some(piece);
+        }
+        let opcode = match kind {
+            _ if self.continues => Data::Continue,
+            MessageType::Text => Data::Text,
+            MessageType::Binary => Data::Binary,
+        };
+        let last = last && !split;
+        self.continues = !last;
+        Frame::message(data, OpCode::Data(opcode), last)
+    }
+
+    fn send(&mut self, message: Message) -> Result<(), Error> {
+        self.dirty = true;
+        match self.socket.write(message) {
+            // It took the message all the same.
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                self.blocked = true;
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.blocked = match self.socket.flush() {
+            Ok(()) => false,
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => true,
+            Err(error) => return Err(error),
+        };
+        self.dirty = self.blocked;
+        Ok(())
+    }
+
+    /// Sends a close frame; `end` is what the user is told when the peer has answered.
+    fn close(&mut self, end: ErrorCode, code: Option<u16>, reason: String) {
+        self.send_close(code, reason);
+        self.phase = Phase::Closing(end, Box::pin(sleep(CLOSE_TIMEOUT)));
+    }
+
+    fn send_close(&mut self, code: Option<u16>, reason: String) {
+        self.dirty = true;
+        // What can't be written now is flushed later; what never can is met there as well.
+        let _ = self.socket.close(code.map(|code| CloseFrame {
+            code: code.into(),
+            reason: reason.into(),
+        }));
+    }
+
+    /// Takes what has come, as far as the user has room; ready with how the connection ended.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<ErrorCode> {
+        loop {
+            if let Phase::Open = self.phase
+                && self.port.poll_room(cx).is_pending()
+            {
+                // The peer's signs are not looked at.
+                self.heard();
+                return Poll::Pending;
+            }
+            let (kind, data) = match self.socket.read() {
+                Ok(Message::Text(text)) => (MessageType::Text, text.into()),
+                Ok(Message::Binary(bytes)) => (MessageType::Binary, bytes),
+                Ok(Message::Ping(_)) => {
+                    self.dirty = true;
+                    continue;
+                }
+                Ok(Message::Pong(_) | Message::Frame(_)) => continue,
+                Ok(Message::Close(frame)) => return Poll::Ready(closed(frame)),
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                    if self.socket.get_mut().take_heard() {
+                        self.heard();
+                    }
+                    return Poll::Pending;
+                }
+                Err(error) => return Poll::Ready(code(error)),
+            };
+            if let Phase::Open = self.phase {
+                let last = true;
+                self.port.put(Piece { kind, data, last });
+            }
+        }
+    }
+
+    fn heard(&mut self) {
+        if let Some(ping) = &mut self.ping {
+            ping.since = Instant::now();
+            ping.asked = false;
+        }
+    }
+
+    /// Asks a silent peer for a sign; ready when none came.
+    fn poll_ping(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let Some(ping) = &mut self.ping else {
+                return Poll::Pending;
+            };
+            ready!(ping.timer.as_mut().poll(cx));
+            let mut due = after(ping.since, ping.interval);
+            let now = Instant::now();
+            if due <= now {
+                if ping.asked {
+                    return Poll::Ready(());
+                }
+                ping.asked = true;
+                ping.since = now;
+                due = after(now, ping.interval);
+            }
+            ping.timer.as_mut().reset(due);
+            let asks = ping.asked && ping.since == now;
+            if asks {
+                let sent = self.send(Message::Ping(Default::default()));
+                if sent.and_then(|()| self.flush()).is_err() {
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+
+    /// Tells the user, and the peer where it is to know.
+    fn end(&mut self, end: ErrorCode) {
+        let lost = matches!(end, ErrorCode::ConnectionLost | ErrorCode::PingTimeout);
+        match &self.phase {
+            Phase::Closing(told, _) => self.port.end(told.clone()),
+            _ => {
+                if let Some(code) = end.close_code() {
+                    self.send_close(Some(code), String::new());
+                }
+                self.port.end(end);
+            }
+        }
+        self.phase = match lost {
+            true => Phase::Done,
+            false => Phase::Draining(Box::pin(sleep(CLOSE_TIMEOUT))),
+        };
+    }
+
+    /// Ready when nothing is left to send and the peer has closed its side: until then its
+    /// bytes are taken, as the system would reset the connection otherwise, and the peer might
+    /// not see the close frame.
+    fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Phase::Draining(timeout) = &mut self.phase
+            && timeout.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(());
+        }
+        if self.dirty {
+            match self.flush() {
+                Ok(()) if self.blocked => return Poll::Pending,
+                Ok(()) => {}
+                // A server has sent its answer.
+                Err(Error::ConnectionClosed) => self.dirty = false,
+                Err(_) => return Poll::Ready(()),
+            }
+        }
+        self.socket.get_mut().poll_drained(cx)
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Future for Driver<T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.socket.get_mut().wake_with(cx.waker());
+        loop {
+            match this.phase {
+                Phase::Open | Phase::Closing(..) => {
+                    let end = ready!(this.poll_messages(cx));
+                    this.end(end);
+                }
+                Phase::Draining(_) => return this.poll_drained(cx),
+                Phase::Done => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+fn closed(frame: Option<CloseFrame>) -> ErrorCode {
+    match frame {
+        Some(frame) if frame.code == CloseCode::Protocol && frame.reason == INVALID_STATUS => {
+            ErrorCode::ProtocolError(Some("a close code that may not be sent".into()))
+        }
+        frame => ErrorCode::ClosedByPeer(frame.map(|frame| CloseStatus {
+            code: frame.code.into(),
+            reason: frame.reason.as_str().into(),
+        })),
+    }
+}
+
+fn code(error: Error) -> ErrorCode {
+    match error {
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+        | Error::Io(_)
+        | Error::ConnectionClosed
+        | Error::AlreadyClosed => ErrorCode::ConnectionLost,
+        Error::Protocol(how) => ErrorCode::ProtocolError(Some(how.to_string())),
+        Error::Utf8(_) => ErrorCode::InvalidUtf8,
+        Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
+            ErrorCode::MessageTooBig(max_size as u64)
+        }
+        other => ErrorCode::InternalError(Some(other.to_string())),
+    }
+}
