@@ -190,7 +190,7 @@ pub struct Port(Arc<Mutex<State>>);
 impl Port {
     /// What the user wants next. After an [`Order::Close`] it is pending for ever.
     ///
-    /// Pending, it keeps the waker of `cx`, as [`Port::poll_room`] does.
+    /// Pending, it keeps the waker of `cx`, as the other two do.
     pub fn poll_order(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
         let mut state = self.0.lock();
         if let Some(piece) = state.outgoing.pop() {
@@ -236,9 +236,15 @@ impl Port {
         wake([receiver]);
     }
 
-    /// Whether the user has closed the connection, or dropped it.
-    pub fn is_closing(&self) -> bool {
-        !self.0.lock().is_open()
+    /// Ready when the user has closed the connection, or dropped it: there are no more orders
+    /// than those that wait.
+    pub fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.lock();
+        if !state.is_open() {
+            return Poll::Ready(());
+        }
+        keep(&mut state.port, cx);
+        Poll::Pending
     }
 
     /// The connection has ended: the first call says how.

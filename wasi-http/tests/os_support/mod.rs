@@ -109,6 +109,10 @@ impl Connection {
         chunk
     }
 
+    pub fn write(&mut self, bytes: &[u8]) {
+        let _ = self.reader.get_mut().write_all(bytes);
+    }
+
     pub fn send(&mut self, text: &str) {
         // The client may be gone; what it then got is the test's to tell.
         let _ = self.reader.get_mut().write_all(text.as_bytes());

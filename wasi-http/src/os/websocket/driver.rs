@@ -4,6 +4,7 @@ use super::super::after;
 use super::blocking::Blocking;
 use crate::websocket::memory::{Order, Port};
 use crate::websocket::{CloseStatus, ErrorCode, Limits, MessageType, Piece};
+use bytes::Bytes;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -12,6 +13,7 @@ use std::io::ErrorKind;
 use std::string::{String, ToString};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, Sleep, sleep};
 use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
@@ -19,8 +21,8 @@ use tungstenite::protocol::frame::{CloseFrame, Frame};
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
 
-/// How long the peer may take to answer a close frame, what was sent before included, and then
-/// to close its end of the connection.
+/// How long the peer may take to answer when the user has closed the connection, with all that
+/// was sent before, and then to close its side.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A longer message is sent in fragments of this length, so that little of it is copied at a
 /// time.
@@ -30,8 +32,9 @@ const BUFFER: usize = 16 << 10;
 /// With code 1002, what tungstenite gives for a status that may not be sent, and tells the peer.
 const INVALID_STATUS: &str = "Protocol violation";
 
-/// Ready when the connection is to be closed with 1001.
-pub(super) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Ready when the connection is to be closed with 1001. It, and then what it gives, is kept
+/// until the connection has gone.
+pub(super) type Stop = Pin<Box<dyn Future<Output = Receiver<bool>> + Send>>;
 
 /// A connection after its handshake. It runs until both sides have closed it.
 pub(super) struct Driver<T> {
@@ -47,15 +50,18 @@ pub(super) struct Driver<T> {
     /// The network took less than it was given: it gets no more before it has taken that.
     blocked: bool,
     ping: Option<Ping>,
+    /// When the peer is not waited for any more, once the connection is being closed.
+    deadline: Option<Pin<Box<Sleep>>>,
     stop: Option<Stop>,
+    stopped: Option<Receiver<bool>>,
 }
 
 enum Phase {
     Open,
     /// The close frame is under way; the user is told this end when the peer's has come.
-    Closing(ErrorCode, Pin<Box<Sleep>>),
+    Closing(ErrorCode),
     /// The user knows the end. What is left is sent, then the peer closes its side.
-    Draining(Pin<Box<Sleep>>),
+    Draining,
     Done,
 }
 
@@ -90,7 +96,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 since: Instant::now(),
                 asked: false,
             }),
+            deadline: None,
             stop,
+            stopped: None,
         }
     }
 
@@ -111,20 +119,36 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         {
             return Poll::Ready(code(error));
         }
-        match &mut self.phase {
-            Phase::Closing(end, timeout) => {
-                ready!(timeout.as_mut().poll(cx));
-                Poll::Ready(end.clone())
-            }
-            _ => self.poll_ping(cx).map(|()| ErrorCode::PingTimeout),
+        if let Phase::Open = self.phase
+            && self.port.poll_closing(cx).is_pending()
+        {
+            return self.poll_ping(cx).map(|()| ErrorCode::PingTimeout);
         }
+        ready!(self.poll_deadline(cx));
+        // What was sent before the close frame is given up as well.
+        while let Phase::Open = self.phase
+            && let Poll::Ready(order) = self.port.poll_order(cx)
+        {
+            if let Order::Close(_, end) = order {
+                self.phase = Phase::Closing(end);
+            }
+        }
+        Poll::Ready(ErrorCode::ConnectionLost)
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(sleep(CLOSE_TIMEOUT)));
+        deadline.as_mut().poll(cx)
     }
 
     fn poll_stop(&mut self, cx: &mut Context<'_>) {
         if let Some(stop) = &mut self.stop
             && let Phase::Open = self.phase
-            && stop.as_mut().poll(cx).is_ready()
+            && let Poll::Ready(stopped) = stop.as_mut().poll(cx)
         {
+            self.stopped = Some(stopped);
             self.stop = None;
             // At once: who stops does not wait for this connection's peer.
             self.port.end(ErrorCode::HostShutdown);
@@ -206,7 +230,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Sends a close frame; `end` is what the user is told when the peer has answered.
     fn close(&mut self, end: ErrorCode, code: Option<u16>, reason: String) {
         self.send_close(code, reason);
-        self.phase = Phase::Closing(end, Box::pin(sleep(CLOSE_TIMEOUT)));
+        self.phase = Phase::Closing(end);
     }
 
     fn send_close(&mut self, code: Option<u16>, reason: String) {
@@ -229,7 +253,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 return Poll::Pending;
             }
             let (kind, data) = match self.socket.read() {
-                Ok(Message::Text(text)) => (MessageType::Text, text.into()),
+                Ok(Message::Text(text)) => (MessageType::Text, Bytes::from(text)),
                 Ok(Message::Binary(bytes)) => (MessageType::Binary, bytes),
                 Ok(Message::Ping(_)) => {
                     self.dirty = true;
@@ -247,6 +271,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             };
             if let Phase::Open = self.phase {
                 let last = true;
+                let data = owned(data);
                 self.port.put(Piece { kind, data, last });
             }
         }
@@ -289,9 +314,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     /// Tells the user, and the peer where it is to know.
     fn end(&mut self, end: ErrorCode) {
+        // A close frame of the peer has been answered.
+        self.dirty = true;
         let lost = matches!(end, ErrorCode::ConnectionLost | ErrorCode::PingTimeout);
         match &self.phase {
-            Phase::Closing(told, _) => self.port.end(told.clone()),
+            Phase::Closing(told) => self.port.end(told.clone()),
             _ => {
                 if let Some(code) = end.close_code() {
                     self.send_close(Some(code), String::new());
@@ -299,9 +326,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 self.port.end(end);
             }
         }
+        self.deadline = None;
         self.phase = match lost {
             true => Phase::Done,
-            false => Phase::Draining(Box::pin(sleep(CLOSE_TIMEOUT))),
+            false => Phase::Draining,
         };
     }
 
@@ -309,9 +337,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// bytes are taken, as the system would reset the connection otherwise, and the peer might
     /// not see the close frame.
     fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Phase::Draining(timeout) = &mut self.phase
-            && timeout.as_mut().poll(cx).is_ready()
-        {
+        if self.poll_deadline(cx).is_ready() {
             return Poll::Ready(());
         }
         if self.dirty {
@@ -335,14 +361,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Driver<T> {
         this.socket.get_mut().wake_with(cx.waker());
         loop {
             match this.phase {
-                Phase::Open | Phase::Closing(..) => {
+                Phase::Open | Phase::Closing(_) => {
                     let end = ready!(this.poll_messages(cx));
                     this.end(end);
                 }
-                Phase::Draining(_) => return this.poll_drained(cx),
+                Phase::Draining => return this.poll_drained(cx),
                 Phase::Done => return Poll::Ready(()),
             }
         }
+    }
+}
+
+/// Without the rest of the buffer that a short message came in: while it waits in a queue it
+/// would keep much more than is counted for it.
+fn owned(data: Bytes) -> Bytes {
+    match data.len() < BUFFER {
+        true => Bytes::copy_from_slice(&data),
+        false => data,
     }
 }
 

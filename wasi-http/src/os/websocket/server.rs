@@ -147,22 +147,21 @@ impl Responder for OsResponder {
             .send(response)
             .map_err(|_| ErrorCode::ConnectionLost)?;
         let (socket, mut port) = memory::link(limits.queue);
-        let stopped = server.stop.subscribe();
+        let mut stopped = server.stop.subscribe();
         server.runtime.handle().spawn(async move {
-            let mut watched = stopped.clone();
             let upgraded = match on_upgrade.await {
                 Ok(upgraded) => TokioIo::new(upgraded),
                 Err(_) => return port.end(ErrorCode::ConnectionLost),
             };
             let stop: Stop = Box::pin(async move {
-                // An error is that the server has gone, which stops nothing.
-                if watched.wait_for(|stop| *stop).await.is_err() {
-                    core::future::pending().await
+                let stops = stopped.wait_for(|stop| *stop).await.is_ok();
+                match stops {
+                    true => stopped,
+                    // The server has gone, which stops nothing.
+                    false => core::future::pending().await,
                 }
             });
             Driver::new(upgraded, Role::Server, port, limits, Some(stop)).await;
-            // Until now the connection counts.
-            drop(stopped);
         });
         Ok(Box::new(socket))
     }
