@@ -14,7 +14,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
 use wasi_http::os::websocket::{Server, is_upgrade};
 use wasi_http::os::{HyperBody, OsClient};
 use wasi_http::websocket::*;
@@ -49,9 +51,17 @@ impl Service {
         limits: Limits,
         handle: impl Fn(UpgradeRequest, WasiWebSocketCtx) -> Task + Send + Sync + 'static,
     ) -> Self {
+        Self::over(None, limits, handle).await
+    }
+
+    async fn over(
+        tls: Option<TlsAcceptor>,
+        limits: Limits,
+        handle: impl Fn(UpgradeRequest, WasiWebSocketCtx) -> Task + Send + Sync + 'static,
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = Server::new(Runtime::current());
+        let server = Server::new();
         let ctx = WasiWebSocketCtx::new().limits(limits);
         let handle = Arc::new(handle);
         let (served, context) = (server.clone(), ctx.clone());
@@ -72,9 +82,15 @@ impl Service {
                         given.ok_or("no answer")
                     }
                 });
-                let connection =
-                    http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-                tokio::spawn(connection.with_upgrades());
+                match tls.clone() {
+                    None => drop(tokio::spawn(serve(stream, service))),
+                    Some(tls) => drop(tokio::spawn(async move {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+                            serve(stream, service).await;
+                        }
+                    })),
+                }
             }
         });
         Self {
@@ -126,6 +142,16 @@ impl Service {
         })
         .await
     }
+}
+
+async fn serve<S>(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, service: S)
+where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = HyperBody>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(io), service);
+    // The client may be gone before the end.
+    let _ = connection.with_upgrades().await;
 }
 
 async fn receive(connection: &mut Connection) -> Result<Message, ErrorCode> {
@@ -638,6 +664,42 @@ async fn messages_of_every_length_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wss_is_tls_with_the_clients_roots_and_without_http2() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    let root = made.cert.der().clone();
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![root.clone()], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let service = Service::over(Some(acceptor), limits(), |request, ctx| {
+        let connection = request.accept(&ctx, None, Fields::new());
+        Box::pin(async move {
+            send(&mut connection.unwrap(), Message::Text("hello".into()))
+                .await
+                .unwrap();
+        })
+    })
+    .await;
+    let url = format!("wss://localhost:{}/", service.address.port());
+    let trusting = OsClient::builder(Runtime::current())
+        .root(root.to_vec())
+        .build();
+    let ctx = WasiWebSocketCtx::new().connector(Arc::new(trusting.unwrap()));
+    let mut connection = connect(&ctx, &url).await.unwrap();
+    let message = soon(receive(&mut connection)).await;
+    assert_eq!(message, Ok(Message::Text("hello".into())));
+    let untrusted = connect(&client(), &url).await.err();
+    let certificate = wasi_http::ErrorCode::TlsCertificateError;
+    assert_eq!(untrusted, Some(ErrorCode::Http(certificate)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_agreed_on_is_known_on_both_sides() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let service = Service::new(limits(), move |request, ctx| {
@@ -733,7 +795,6 @@ async fn each_way_not_to_be_connected_has_its_code() {
     assert_eq!(code(&silent.authority()).await, ErrorCode::ConnectTimeout);
     let refused = ErrorCode::Http(wasi_http::ErrorCode::ConnectionRefused);
     assert_eq!(code(closed).await, refused);
-    // The name is granted, and no address that it has.
     let denied = client().policy(NetworkPolicy::new());
     let url = format!("ws://{}/", silent.authority());
     assert_eq!(

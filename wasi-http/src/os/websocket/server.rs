@@ -31,20 +31,19 @@ pub fn is_upgrade<B>(request: &http::Request<B>) -> bool {
 /// the connections.
 #[derive(Clone)]
 pub struct Server {
-    runtime: Runtime,
     stop: Arc<watch::Sender<bool>>,
 }
 
 impl Server {
-    /// One whose connections live on `runtime`.
-    pub fn new(runtime: Runtime) -> Self {
+    /// One without connections.
+    pub fn new() -> Self {
         Self {
-            runtime,
             stop: Arc::new(watch::Sender::new(false)),
         }
     }
 
-    /// How many connections there are, those that are being closed included.
+    /// How many connections there are, those included that their guests have closed or dropped
+    /// and that wait for the peer.
     pub fn connections(&self) -> usize {
         self.stop.receiver_count()
     }
@@ -62,7 +61,7 @@ impl Server {
     }
 
     /// A request for which [`is_upgrade`] is true, for a guest to answer, and the answer, for
-    /// hyper to send.
+    /// hyper to send. The connection lives on the runtime that this is called in.
     ///
     /// # Errors
     /// The response to a request that can't be answered otherwise: 400 without a key (RFC 6455,
@@ -97,10 +96,17 @@ impl Server {
             key,
             on_upgrade,
             answer,
-            server: self.clone(),
+            runtime: Runtime::current(),
+            stop: self.stop.clone(),
         };
         let request = UpgradeRequest::new(request, Box::new(responder));
         Ok((request, Answer(answered)))
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -126,7 +132,8 @@ struct OsResponder {
     key: String,
     on_upgrade: OnUpgrade,
     answer: oneshot::Sender<http::Response<HyperBody>>,
-    server: Server,
+    runtime: Runtime,
+    stop: Arc<watch::Sender<bool>>,
 }
 
 impl Responder for OsResponder {
@@ -140,15 +147,16 @@ impl Responder for OsResponder {
             key,
             on_upgrade,
             answer,
-            server,
+            runtime,
+            stop,
         } = *self;
         let response = switching(&key, subprotocol, &headers)?;
         answer
             .send(response)
             .map_err(|_| ErrorCode::ConnectionLost)?;
         let (socket, mut port) = memory::link(limits.queue);
-        let mut stopped = server.stop.subscribe();
-        server.runtime.handle().spawn(async move {
+        let mut stopped = stop.subscribe();
+        runtime.handle().spawn(async move {
             let upgraded = match on_upgrade.await {
                 Ok(upgraded) => TokioIo::new(upgraded),
                 Err(_) => return port.end(ErrorCode::ConnectionLost),
