@@ -249,6 +249,9 @@ struct StreamTransfer {
     iovecs: Iovecs,
     done: u32,
     result: u32,
+    /// Where the guest wants the flags of what was received. There are none, but they may lie
+    /// over the records of the buffers.
+    flags: Option<u32>,
 }
 
 impl StreamTransfer {
@@ -265,6 +268,7 @@ impl StreamTransfer {
             iovecs: memory.iovecs(iovs, iovs_len)?,
             done: 0,
             result,
+            flags: None,
         })
     }
 
@@ -331,6 +335,9 @@ impl StreamTransfer {
 
     fn finish(&self, memory: &mut Memory<'_>) -> Poll<Steps> {
         memory.put_u32(self.result, self.done)?;
+        if let Some(flags) = self.flags {
+            memory.put(flags, &[0, 0], 2)?;
+        }
         Poll::Ready(Ok(Step::Done))
     }
 }
@@ -361,7 +368,8 @@ pub(crate) fn sock_recv(
     ctx.fds.get_mut(fd)?.connected(Rights::FD_READ)?;
     let flags = flags!(RiFlags, ri_flags)?;
     let mut transfer = StreamTransfer::new(memory, fd, ri_data, ri_data_len, ro_datalen)?;
-    memory.put(ro_flags, &[0, 0], 2)?;
+    memory.place(ro_flags, 2, 2)?;
+    transfer.flags = Some(ro_flags);
     let waits_for_all = flags.contains(RiFlags::RECV_WAITALL);
     if !flags.contains(RiFlags::RECV_PEEK) {
         return transfer.receive(ctx, memory, waits_for_all);
@@ -373,7 +381,7 @@ pub(crate) fn sock_recv(
         let connection = descriptor.connected(Rights::empty())?;
         loop {
             let there = connection.peeked.len();
-            if there >= wanted || (there > 0 && !waits_for_all) {
+            if there >= wanted {
                 break;
             }
             match connection.poll_peek(cx, wanted) {
@@ -381,7 +389,7 @@ pub(crate) fn sock_recv(
                 Poll::Ready(Ok(false)) => break,
                 Poll::Ready(Err(_)) if there > 0 => break,
                 Poll::Ready(Err(errno)) => return Poll::Ready(Err(errno.into())),
-                Poll::Pending if nonblock && there > 0 => break,
+                Poll::Pending if there > 0 && (nonblock || !waits_for_all) => break,
                 Poll::Pending if nonblock => return Poll::Ready(Err(Errno::Again.into())),
                 Poll::Pending => return Poll::Pending,
             }
