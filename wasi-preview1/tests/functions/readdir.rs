@@ -25,7 +25,12 @@ fn page(guest: &mut Guest, fd: u64, len: usize, cookie: u64) -> (Vec<Entry>, boo
     let used = guest.u32(used) as usize;
     assert!(used <= len);
     // Nothing behind what is used is written.
-    assert!(guest.bytes(buf + used as u64, len + 64 - used).iter().all(|byte| *byte == 0xaa));
+    assert!(
+        guest
+            .bytes(buf + used as u64, len + 64 - used)
+            .iter()
+            .all(|byte| *byte == 0xaa)
+    );
     let mut rest = guest.bytes(buf, used);
     let mut entries = Vec::new();
     while rest.len() >= 24 {
@@ -81,13 +86,27 @@ fn disk_of(n: usize) -> Arc<Disk> {
 fn dot_and_dot_dot_come_first_and_every_entry_with_its_type() {
     let mut guest = Guest::new();
     let entries = list(&mut guest, DIR, 4096);
-    assert_eq!(names(&entries), [".", "..", "dangling", "dir", "empty", "file", "link", "loop"]);
+    assert_eq!(
+        names(&entries),
+        [
+            ".", "..", "dangling", "dir", "empty", "file", "link", "loop"
+        ]
+    );
     use Filetype::{Directory, RegularFile, SymbolicLink};
     let types: Vec<_> = entries.iter().map(|entry| entry.filetype).collect();
-    assert_eq!(types, [
-        Directory, Directory, SymbolicLink, Directory, Directory, RegularFile, SymbolicLink,
-        SymbolicLink
-    ]);
+    assert_eq!(
+        types,
+        [
+            Directory,
+            Directory,
+            SymbolicLink,
+            Directory,
+            Directory,
+            RegularFile,
+            SymbolicLink,
+            SymbolicLink
+        ]
+    );
     let next: Vec<_> = entries.iter().map(|entry| entry.next).collect();
     assert_eq!(next, [1, 2, 3, 4, 5, 6, 7, 8]);
     // The numbers are those of filestat; the parent's is not told.
@@ -164,7 +183,11 @@ fn a_cookie_of_an_earlier_page_goes_back_there() {
         let (entries, full) = page(&mut guest, DIR, 200, cookie);
         let from = cookie as usize;
         assert_eq!(entries, all[from.min(102)..][..entries.len()], "{cookie}");
-        assert_eq!(full, !entries.is_empty() && cookie as usize + entries.len() < 102, "{cookie}");
+        assert_eq!(
+            full,
+            !entries.is_empty() && cookie as usize + entries.len() < 102,
+            "{cookie}"
+        );
     }
 }
 
@@ -173,7 +196,11 @@ fn a_cookie_behind_the_end_finds_nothing() {
     let disk = disk_of(3);
     let mut guest = Guest::over(disk);
     for cookie in [5, 6, 1000, u64::MAX - 1, u64::MAX] {
-        assert_eq!(page(&mut guest, DIR, 100, cookie), (vec![], false), "{cookie}");
+        assert_eq!(
+            page(&mut guest, DIR, 100, cookie),
+            (vec![], false),
+            "{cookie}"
+        );
     }
     assert_eq!(list(&mut guest, DIR, 100).len(), 5);
 }
@@ -287,8 +314,15 @@ fn a_listing_that_is_closed_or_given_up_leaves_room_for_others() {
         guest.ok("fd_close", &[fd]);
     }
     let fds: Vec<_> = (0..257).map(|_| guest.open(DIR, "dir").unwrap()).collect();
-    let mut answers = fds.iter().map(|fd| guest.errno("fd_readdir", &[*fd, buf, 30, 2, used]));
-    assert!(answers.by_ref().take(256).all(|errno| errno == Errno::Success));
+    let mut answers = fds
+        .iter()
+        .map(|fd| guest.errno("fd_readdir", &[*fd, buf, 30, 2, used]));
+    assert!(
+        answers
+            .by_ref()
+            .take(256)
+            .all(|errno| errno == Errno::Success)
+    );
     assert_eq!(answers.next(), Some(Errno::Nomem));
 }
 
@@ -314,7 +348,11 @@ fn the_machine_s_directories_are_listed_by_pages_of_every_size() {
         assert_eq!(sorted.len(), 52);
         sorted.dedup();
         assert_eq!(sorted.len(), 52, "each once");
-        assert!(sorted.iter().all(|name| name.starts_with(['.', '0', '1', '2', '3', '4'])));
+        assert!(
+            sorted
+                .iter()
+                .all(|name| name.starts_with(['.', '0', '1', '2', '3', '4']))
+        );
         for len in [0, 1, 23, 24, 25, 26, 60, 100, 150, 299] {
             assert_eq!(list(&mut guest, DIR, len), all, "{len}");
         }

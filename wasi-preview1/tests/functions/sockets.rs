@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpStream as StdStream, Shutdown as StdShutdown};
+use std::net::{Shutdown as StdShutdown, TcpStream as StdStream};
 use std::sync::Arc;
 use wasi_cli::WasiCliCtx;
 use wasi_sockets::os::OsNetwork;
@@ -20,7 +20,12 @@ fn accept(guest: &mut Guest, flags: u64) -> Result<u64, Errno> {
 }
 
 /// Arguments of `sock_recv` into buffers of these lengths, and these.
-fn receiving(guest: &mut Guest, fd: u64, lens: &[usize], flags: u64) -> ([u64; 6], Vec<(u64, usize)>) {
+fn receiving(
+    guest: &mut Guest,
+    fd: u64,
+    lens: &[usize],
+    flags: u64,
+) -> ([u64; 6], Vec<(u64, usize)>) {
     let bufs: Vec<_> = lens.iter().map(|len| (guest.room(*len), *len)).collect();
     let [data, data_len] = guest.iovecs(&bufs);
     let (len, ro_flags) = (guest.room(4), guest.put(&[0xaa; 2]));
@@ -42,7 +47,10 @@ fn recv(guest: &mut Guest, fd: u64, lens: &[usize], flags: u64) -> Result<Vec<u8
 }
 
 fn sock_send(guest: &mut Guest, fd: u64, parts: &[&[u8]]) -> Result<usize, Errno> {
-    let bufs: Vec<_> = parts.iter().map(|part| (guest.put(part), part.len())).collect();
+    let bufs: Vec<_> = parts
+        .iter()
+        .map(|part| (guest.put(part), part.len()))
+        .collect();
     let [data, data_len] = guest.iovecs(&bufs);
     let len = guest.room(4);
     match guest.errno("sock_send", &[fd, data, data_len, 0, len]) {
@@ -60,7 +68,10 @@ fn accepting_waits_for_who_connects_unless_told_not_to() {
     assert!(guest.poll(&mut wait, &waker).is_pending());
     let peer = connect(&guest.net, guest.address);
     assert!(woken.times() > 0);
-    assert_eq!(guest.poll(&mut wait, &waker), Poll::Ready(Ok(Errno::Success)));
+    assert_eq!(
+        guest.poll(&mut wait, &waker),
+        Poll::Ready(Ok(Errno::Success))
+    );
     assert_eq!(u64::from(guest.u32(at)), FREE);
     send(&*peer, b"x");
     assert_eq!(guest.read(FREE, 9).unwrap(), b"x");
@@ -150,12 +161,18 @@ fn receiving_gives_what_is_there() {
     assert_eq!(guest.finish(wait), Ok(Errno::Success));
     assert_eq!(received(&guest, &args, &bufs), b"abcd");
     send(guest.peer(), b"efghijk");
-    assert_eq!(recv(&mut guest, CONNECTION, &[2, 0, 3], 0).unwrap(), b"efghi");
+    assert_eq!(
+        recv(&mut guest, CONNECTION, &[2, 0, 3], 0).unwrap(),
+        b"efghi"
+    );
     assert_eq!(recv(&mut guest, CONNECTION, &[9], 0).unwrap(), b"jk");
     guest.set_flags(CONNECTION, FdFlags::NONBLOCK);
     assert_eq!(recv(&mut guest, CONNECTION, &[9], 0), Err(Errno::Again));
     assert_eq!(recv(&mut guest, CONNECTION, &[9], PEEK), Err(Errno::Again));
-    assert_eq!(recv(&mut guest, CONNECTION, &[9], WAITALL), Err(Errno::Again));
+    assert_eq!(
+        recv(&mut guest, CONNECTION, &[9], WAITALL),
+        Err(Errno::Again)
+    );
     guest.peer().shutdown(Shutdown::Send).unwrap();
     for flags in 0..4 {
         assert_eq!(recv(&mut guest, CONNECTION, &[9], flags).unwrap(), b"");
@@ -171,17 +188,29 @@ fn what_is_peeked_at_comes_again_to_whoever_reads() {
     send(guest.peer(), b"abcdef");
     for lens in [&[3][..], &[1, 0, 2], &[6], &[20], &[2, 20]] {
         let n = lens.iter().sum::<usize>().min(6);
-        assert_eq!(recv(&mut guest, CONNECTION, lens, PEEK).unwrap(), b"abcdef"[..n]);
+        assert_eq!(
+            recv(&mut guest, CONNECTION, lens, PEEK).unwrap(),
+            b"abcdef"[..n]
+        );
     }
     assert_eq!(recv(&mut guest, CONNECTION, &[2], 0).unwrap(), b"ab");
     send(guest.peer(), b"gh");
     assert_eq!(recv(&mut guest, CONNECTION, &[1], PEEK).unwrap(), b"c");
     assert_eq!(guest.read(CONNECTION, 2).unwrap(), b"cd");
-    assert_eq!(recv(&mut guest, CONNECTION, &[4], PEEK | WAITALL).unwrap(), b"efgh");
-    assert_eq!(recv(&mut guest, CONNECTION, &[4], WAITALL).unwrap(), b"efgh");
+    assert_eq!(
+        recv(&mut guest, CONNECTION, &[4], PEEK | WAITALL).unwrap(),
+        b"efgh"
+    );
+    assert_eq!(
+        recv(&mut guest, CONNECTION, &[4], WAITALL).unwrap(),
+        b"efgh"
+    );
     // Into no room nothing is looked at.
     assert_eq!(recv(&mut guest, CONNECTION, &[], PEEK).unwrap(), b"");
-    assert_eq!(recv(&mut guest, CONNECTION, &[0], PEEK | WAITALL).unwrap(), b"");
+    assert_eq!(
+        recv(&mut guest, CONNECTION, &[0], PEEK | WAITALL).unwrap(),
+        b""
+    );
 }
 
 #[test]
@@ -198,8 +227,15 @@ fn who_waits_for_all_gets_all_or_what_comes_before_the_end() {
         send(guest.peer(), b"fg");
         assert!(guest.poll(&mut wait, &waker).is_ready());
         assert_eq!(received(&guest, &args, &bufs), b"abcdef");
-        let left = if flags & PEEK == 0 { &b"g"[..] } else { b"abcdefg" };
-        assert_eq!(recv(&mut guest, CONNECTION, &[left.len()], WAITALL).unwrap(), left);
+        let left = if flags & PEEK == 0 {
+            &b"g"[..]
+        } else {
+            b"abcdefg"
+        };
+        assert_eq!(
+            recv(&mut guest, CONNECTION, &[left.len()], WAITALL).unwrap(),
+            left
+        );
 
         let mut wait = guest.wait("sock_recv", &args);
         send(guest.peer(), b"xy");
@@ -215,7 +251,10 @@ fn what_does_not_wait_gives_what_it_has_of_all() {
     let mut guest = Guest::new();
     guest.set_flags(CONNECTION, FdFlags::NONBLOCK);
     send(guest.peer(), b"ab");
-    assert_eq!(recv(&mut guest, CONNECTION, &[9], WAITALL | PEEK).unwrap(), b"ab");
+    assert_eq!(
+        recv(&mut guest, CONNECTION, &[9], WAITALL | PEEK).unwrap(),
+        b"ab"
+    );
     assert_eq!(recv(&mut guest, CONNECTION, &[9], WAITALL).unwrap(), b"ab");
 }
 
@@ -241,7 +280,10 @@ fn no_more_than_64_kib_are_kept_to_be_looked_at() {
 fn sending_gives_all_of_the_buffers_and_waits_while_nobody_reads() {
     let mut guest = Guest::new();
     guest.memory.resize(1 << 20, 0);
-    assert_eq!(sock_send(&mut guest, CONNECTION, &[b"ab", b"", b"cde"]), Ok(5));
+    assert_eq!(
+        sock_send(&mut guest, CONNECTION, &[b"ab", b"", b"cde"]),
+        Ok(5)
+    );
     assert_eq!(receive(guest.peer(), 5), b"abcde");
     let bytes: Vec<u8> = (0..150_000_u32).map(|n| (n % 251) as u8).collect();
     let buf = guest.put(&bytes);
@@ -261,15 +303,25 @@ fn sending_gives_all_of_the_buffers_and_waits_while_nobody_reads() {
     guest.set_flags(CONNECTION, FdFlags::NONBLOCK);
     let taken = sock_send(&mut guest, CONNECTION, &[&bytes]).unwrap();
     assert!((1..150_000).contains(&taken));
-    assert_eq!(sock_send(&mut guest, CONNECTION, &[&bytes]), Err(Errno::Again));
-    assert_eq!(guest.errno("sock_send", &[CONNECTION, 0, 0, 1, len]), Errno::Inval);
+    assert_eq!(
+        sock_send(&mut guest, CONNECTION, &[&bytes]),
+        Err(Errno::Again)
+    );
+    assert_eq!(
+        guest.errno("sock_send", &[CONNECTION, 0, 0, 1, len]),
+        Errno::Inval
+    );
 }
 
 #[test]
 fn each_direction_is_shut_down_on_its_own() {
     const RD: u64 = 1;
     const WR: u64 = 2;
-    for (how, reads, writes) in [(RD, false, true), (WR, true, false), (RD | WR, false, false)] {
+    for (how, reads, writes) in [
+        (RD, false, true),
+        (WR, true, false),
+        (RD | WR, false, false),
+    ] {
         let mut guest = Guest::new();
         send(guest.peer(), b"before");
         if how == RD {
@@ -291,7 +343,10 @@ fn each_direction_is_shut_down_on_its_own() {
             }
             false => {
                 assert_eq!(guest.write(CONNECTION, b"after"), Err(Errno::Pipe));
-                assert_eq!(sock_send(&mut guest, CONNECTION, &[b"after"]), Err(Errno::Pipe));
+                assert_eq!(
+                    sock_send(&mut guest, CONNECTION, &[b"after"]),
+                    Err(Errno::Pipe)
+                );
                 assert_eq!(receive(guest.peer(), 5), b"");
             }
         }
@@ -299,7 +354,10 @@ fn each_direction_is_shut_down_on_its_own() {
     }
     let mut guest = Guest::new();
     for how in [0, 4, 7, u64::from(u32::MAX)] {
-        assert_eq!(guest.errno("sock_shutdown", &[CONNECTION, how]), Errno::Inval);
+        assert_eq!(
+            guest.errno("sock_shutdown", &[CONNECTION, how]),
+            Errno::Inval
+        );
     }
     assert_eq!(guest.errno("sock_shutdown", &[LISTENER, 3]), Errno::Notconn);
     assert_eq!(guest.errno("sock_shutdown", &[FILE, 3]), Errno::Notsock);
@@ -324,10 +382,16 @@ fn a_peer_that_is_gone_is_told_by_each_function() {
     guest.write(CONNECTION, b"unread").unwrap();
     guest.peer = None;
     assert_eq!(recv(&mut guest, CONNECTION, &[9], 0), Err(Errno::Connreset));
-    assert_eq!(recv(&mut guest, CONNECTION, &[9], PEEK), Err(Errno::Connreset));
+    assert_eq!(
+        recv(&mut guest, CONNECTION, &[9], PEEK),
+        Err(Errno::Connreset)
+    );
     assert_eq!(guest.read(CONNECTION, 9), Err(Errno::Connreset));
     assert_eq!(guest.write(CONNECTION, b"x"), Err(Errno::Connreset));
-    assert_eq!(guest.errno("sock_shutdown", &[CONNECTION, 3]), Errno::Notconn);
+    assert_eq!(
+        guest.errno("sock_shutdown", &[CONNECTION, 3]),
+        Errno::Notconn
+    );
 }
 
 #[test]
@@ -355,9 +419,15 @@ fn a_socket_that_the_host_gave_is_preopened_and_no_directory() {
         guest.ok("fd_prestat_get", &[fd, prestat]);
         assert_ne!(guest.bytes(prestat, 1), [0], "the type is no directory's");
         assert_eq!(guest.u32(prestat + 4), 0);
-        assert_eq!(guest.errno("fd_prestat_dir_name", &[fd, prestat, 8]), Errno::Badf);
+        assert_eq!(
+            guest.errno("fd_prestat_dir_name", &[fd, prestat, 8]),
+            Errno::Badf
+        );
     }
-    assert_eq!(guest.errno("fd_prestat_get", &[accepted, prestat]), Errno::Badf);
+    assert_eq!(
+        guest.errno("fd_prestat_get", &[accepted, prestat]),
+        Errno::Badf
+    );
 }
 
 /// A guest with a listener of this machine, which is its number 3.
