@@ -116,8 +116,23 @@ fn open_flags(path_flags: PathFlags, open_flags: OpenFlags, flags: DescriptorFla
     oflags
 }
 
-/// Opens below `dir`, by cap-std.
+/// Opens below `dir`: by the call that cap-std makes, and by cap-std, which has other ways, where
+/// that is not there or is outrun.
 fn open_beneath(dir: &Dir, path: &str, oflags: OFlags) -> Result<OwnedFd> {
+    let mode = match oflags.contains(OFlags::CREATE) {
+        true => Mode::from_raw_mode(0o666),
+        false => Mode::empty(),
+    };
+    match rustix::fs::openat2(dir, path, oflags, mode, BENEATH) {
+        Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => open_by_cap_std(dir, path, oflags),
+        Err(Errno::XDEV) => Err(ErrorCode::NotPermitted),
+        opened => opened.map_err(errno),
+    }
+}
+
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+
+fn open_by_cap_std(dir: &Dir, path: &str, oflags: OFlags) -> Result<OwnedFd> {
     let writes = oflags.intersects(OFlags::WRONLY | OFlags::RDWR);
     let mut options = OpenOptions::new();
     options
@@ -133,12 +148,10 @@ fn open_beneath(dir: &Dir, path: &str, oflags: OFlags) -> Result<OwnedFd> {
 }
 
 /// As [`open_beneath`], where the kernel has all of the way in memory; `None` where it has
-/// not, or where it fails. It is the call that cap-std makes, and a flag.
+/// not, or where it fails.
 fn open_beneath_cached(dir: &Dir, path: &str, oflags: OFlags) -> Option<OwnedFd> {
-    const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
-        .union(ResolveFlags::NO_MAGICLINKS)
-        .union(ResolveFlags::CACHED);
-    rustix::fs::openat2(dir, path, oflags, Mode::empty(), RESOLVE).ok()
+    let resolve = BENEATH.union(ResolveFlags::CACHED);
+    rustix::fs::openat2(dir, path, oflags, Mode::empty(), resolve).ok()
 }
 
 fn path_only(path_flags: PathFlags) -> OFlags {
