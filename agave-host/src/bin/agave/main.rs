@@ -102,8 +102,11 @@ fn main() -> ExitCode {
     });
     let (told, code) = match result {
         Ok(code) => return code,
-        Err(Failure::Usage(told)) => (format!("{told} (see `agave --help`)"), 2),
-        Err(Failure::Failed(told)) => (told, 1),
+        Err(Failure::Usage(told)) => {
+            let told = on_one_line(&told);
+            (format!("{told} (see `agave --help`)"), 2)
+        }
+        Err(Failure::Failed(told)) => (on_one_line(&told), 1),
         Err(Failure::Trapped(told)) => (told, TRAPPED),
     };
     // Nobody may be there to read it.
