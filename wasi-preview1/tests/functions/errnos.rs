@@ -614,6 +614,8 @@ fn each_path_is_looked_at() {
         for (path, errno) in [
             (&b"not \xff UTF-8"[..], Errno::Ilseq),
             (&too_long, Errno::Nametoolong),
+            // That is told without a look at what it is.
+            (&[0xff; 4097], Errno::Nametoolong),
             (b"", Errno::Noent),
             (b"/file", Errno::Perm),
             (b"a\0b", Errno::Inval),

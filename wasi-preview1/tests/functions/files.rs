@@ -53,6 +53,10 @@ fn on_each_backend(test: impl Fn(&mut Guest, u64)) {
     later.set_later(true);
     let fd = guest.open(DIR, "file").unwrap();
     test(&mut guest, fd);
+    on_this_machine(test);
+}
+
+fn on_this_machine(test: impl Fn(&mut Guest, u64)) {
     for mode in [Mode::Inline, Mode::Offload(Runtime::current())] {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("file"), CONTENTS).unwrap();
@@ -194,17 +198,21 @@ fn flags_are_those_that_were_set_last() {
 
 #[test]
 fn sizes_are_set_and_room_is_made() {
-    let mut guest = Guest::new();
-    let size = |guest: &mut Guest| stat(guest, FILE)[4];
-    assert_eq!(size(&mut guest), 12);
-    guest.ok("fd_filestat_set_size", &[FILE, 5]);
-    assert_eq!(guest.fs.read_file("file").unwrap(), b"hello");
-    guest.ok("fd_filestat_set_size", &[FILE, 7]);
-    assert_eq!(guest.fs.read_file("file").unwrap(), b"hello\0\0");
-    guest.ok("fd_allocate", &[FILE, 2, 3]);
-    assert_eq!(size(&mut guest), 7, "it never gets shorter");
-    guest.ok("fd_allocate", &[FILE, 6, 4]);
-    assert_eq!(guest.fs.read_file("file").unwrap(), b"hello\0\0\0\0\0");
+    sizes(&mut Guest::new(), FILE);
+    on_this_machine(sizes);
+}
+
+fn sizes(guest: &mut Guest, fd: u64) {
+    let size = |guest: &mut Guest| stat(guest, fd)[4];
+    assert_eq!(size(guest), 12);
+    guest.ok("fd_filestat_set_size", &[fd, 5]);
+    assert_eq!(pread(guest, fd, 99, 0), b"hello");
+    guest.ok("fd_filestat_set_size", &[fd, 7]);
+    assert_eq!(pread(guest, fd, 99, 0), b"hello\0\0");
+    guest.ok("fd_allocate", &[fd, 2, 3]);
+    assert_eq!(size(guest), 7, "it never gets shorter");
+    guest.ok("fd_allocate", &[fd, 6, 4]);
+    assert_eq!(pread(guest, fd, 99, 0), b"hello\0\0\0\0\0");
     for (offset, len, errno) in [
         (0, 0, Errno::Inval),
         (u64::MAX, 0, Errno::Inval),
@@ -213,14 +221,54 @@ fn sizes_are_set_and_room_is_made() {
         (0, u64::MAX, Errno::Fbig),
         (1 << 63, 1 << 63, Errno::Fbig),
     ] {
-        assert_eq!(guest.errno("fd_allocate", &[FILE, offset, len]), errno);
-        assert_eq!(size(&mut guest), 10);
+        assert_eq!(
+            guest.errno("fd_allocate", &[fd, offset, len]),
+            errno,
+            "{offset} {len}"
+        );
+        assert_eq!(size(guest), 10);
     }
     for advice in 0..6 {
         for (offset, len) in [(0, 0), (u64::MAX, u64::MAX), (3, 1 << 63)] {
-            guest.ok("fd_advise", &[FILE, offset, len, advice]);
+            guest.ok("fd_advise", &[fd, offset, len, advice]);
         }
     }
+}
+
+#[test]
+fn forty_buffers_go_and_come_whole() {
+    on_each_backend(|guest, fd| {
+        let lengths = (0..40).map(|n| if n % 5 == 1 { 0 } else { n * 37 % 101 });
+        let bufs: Vec<_> = lengths.map(|len| (guest.room(len), len)).collect();
+        let total: usize = bufs.iter().map(|buf| buf.1).sum();
+        for (n, &(at, len)) in bufs.iter().enumerate() {
+            guest.set(at, &vec![n as u8 + 1; len]);
+        }
+        let all: Vec<u8> = bufs
+            .iter()
+            .flat_map(|&(at, len)| guest.bytes(at, len))
+            .copied()
+            .collect();
+        let [iovs, iovs_len] = guest.iovecs(&bufs);
+        let at = guest.room(4);
+        guest.ok("fd_write", &[fd, iovs, iovs_len, at]);
+        assert_eq!(guest.u32(at) as usize, total);
+        assert_eq!(guest.tell(fd), Ok(total as u64));
+        assert_eq!(pread(guest, fd, total + 9, 0), all);
+        guest.ok("fd_pwrite", &[fd, iovs, iovs_len, 3, at]);
+        bufs.iter()
+            .for_each(|&(at, len)| guest.set(at, &vec![0; len]));
+        guest.ok("fd_pread", &[fd, iovs, iovs_len, 3, at]);
+        let read: Vec<u8> = bufs
+            .iter()
+            .flat_map(|&(at, len)| guest.bytes(at, len))
+            .copied()
+            .collect();
+        assert!(read == all);
+        guest.seek(fd, -7, END).unwrap();
+        guest.ok("fd_read", &[fd, iovs, iovs_len, at]);
+        assert_eq!(guest.u32(at), 7);
+    });
 }
 
 #[test]

@@ -28,13 +28,14 @@ fn buffers(guest: &mut Guest, lengths: &[usize]) -> Vec<(u64, usize)> {
 
 #[test]
 fn eight_buffers_are_one_step_of_the_backend() {
-    let lengths = [3, 0, 5, 1, 0, 7, 2, 4];
+    // Some lie side by side.
+    let lengths = [8, 0, 5, 1, 8, 0, 7, 2, 16, 4];
     let total: usize = lengths.iter().sum();
     let full = lengths.map(|len| len.to_string());
     let full: Vec<_> = full.into_iter().filter(|len| len != "0").collect();
     let full = full.join(", ");
     for waits in [false, true] {
-        let (disk, mut guest) = with_file(&numbered(100));
+        let (disk, mut guest) = with_file(&numbered(200));
         disk.set_later(waits);
         let bufs = buffers(&mut guest, &lengths);
         let [iovs, iovs_len] = guest.iovecs(&bufs);
@@ -52,7 +53,7 @@ fn eight_buffers_are_one_step_of_the_backend() {
         guest.set_flags(OPENED, FdFlags::APPEND);
         guest.ok("fd_write", &[OPENED, iovs, iovs_len, at]);
         assert_eq!(disk.calls(), [format!("append 0 [{full}]"), "stat".into()]);
-        assert_eq!(guest.tell(OPENED), Ok(100 + total as u64));
+        assert_eq!(guest.tell(OPENED), Ok(200 + total as u64));
         guest.ok("fd_pwrite", &[OPENED, iovs, iovs_len, 5, at]);
         assert_eq!(disk.calls(), [format!("append 0 [{full}]")]);
     }
