@@ -7,10 +7,13 @@ use std::future::poll_fn;
 use std::io::Read;
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Duration;
 use wasi_cli::Exit;
 use wasi_filesystem::os::{Mode, OsDirectory};
 use wasi_sockets::os::OsNetwork;
 use wasi_sockets::{IpAddressFamily, Network, TcpListener};
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Accepts a client, opens a file twice and a directory, closes nothing, and does `end`.
 fn module(end: &str) -> Vec<u8> {
@@ -76,6 +79,7 @@ fn a_thousand_runs_leave_no_descriptor_open_however_they_end() {
                 let directory = OsDirectory::open_ambient(&folder, Mode::Inline).unwrap();
                 let listener = listener().await;
                 let mut client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
+                client.set_read_timeout(Some(PATIENCE)).unwrap();
                 let ctx = Ctx::builder().listener(listener);
                 let ctx = ctx.preopen(Arc::new(directory), "/").build();
                 let result: Result<Exit, RunError> = match compile {
