@@ -119,7 +119,7 @@ fn twenty_clients_at_once_each_get_back_a_megabyte() {
         let server = Echo::start(engine, 1, &[], &["20", "20"]);
         at_once(20, |n| {
             let stream = server.connect();
-            let bytes: Vec<u8> = (0..BYTES).map(|i| (i * (n + 3) >> 4) as u8).collect();
+            let bytes: Vec<u8> = (0..BYTES).map(|i| ((i * (n + 3)) >> 4) as u8).collect();
             let back = thread::scope(|scope| {
                 scope.spawn(|| {
                     (&stream).write_all(&bytes).unwrap();

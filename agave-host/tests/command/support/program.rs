@@ -94,8 +94,14 @@ impl Program {
 
 /// Takes a line and no more: the rest is for who reads next.
 fn line(stream: &mut impl Read) -> String {
-    let bytes = stream.bytes().map(|byte| byte.expect("it writes"));
-    let line = bytes.take_while(|byte| *byte != b'\n').collect();
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    loop {
+        stream.read_exact(&mut byte).expect("it writes");
+        match byte {
+            [b'\n'] => break,
+            [byte] => line.push(byte),
+        }
+    }
     String::from_utf8(line).expect("text")
 }
 
