@@ -1,8 +1,8 @@
 //! The calls on Linux, which block.
 //!
-//! cap-std resolves paths. What is done beside it is a single call on one name in a directory
-//! that is open already, never `..` and without following it if it is a link: such a call
-//! can't lead anywhere else.
+//! `openat2` resolves paths, or cap-std where that is not there. What is done beside them is a
+//! single call on one name in a directory that is open already, never `..` and without following
+//! it if it is a link: such a call can't lead anywhere else.
 
 use super::bufs::{OFFSET_MAX, cut, cut_mut, within};
 use super::path::{code, follow, split};
