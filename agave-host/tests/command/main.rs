@@ -5,6 +5,7 @@ mod adapter;
 mod agent;
 mod bodies;
 mod command_line;
+mod demo;
 mod echo;
 mod failures;
 mod inspect;

@@ -76,16 +76,19 @@ fn send(authority: &str, content: &[u8]) -> Result<FutureIncomingResponse, Not> 
     let Ok(stream) = body.write() else {
         return failed("outgoing-body.write is not there");
     };
-    // Not flushed: nobody may take it before this program serves.
+    // Not flushed: nobody may take it before this program serves. Who answers without reading it
+    // closes it, and is judged by the answer.
     let mut rest = content;
-    while !rest.is_empty() {
-        streams::write("outgoing-body", &stream, &mut rest)?;
+    while !rest.is_empty() && streams::write("outgoing-body", &stream, &mut rest).is_ok() {
         if !rest.is_empty() {
             wait::one("outgoing-body", stream.subscribe())?;
         }
     }
     drop(stream);
-    OutgoingBody::finish(body, None).granted("outgoing-body.finish")?;
+    let finished = OutgoingBody::finish(body, None);
+    if rest.is_empty() {
+        finished.granted("outgoing-body.finish")?;
+    }
     Ok(future)
 }
 
