@@ -195,7 +195,10 @@ fn is_name(path: &str) -> bool {
 /// An open file and what it is.
 pub(super) type Opened = (File, DescriptorType);
 
-fn opened(fd: OwnedFd) -> Result<Opened> {
+fn opened(fd: OwnedFd, oflags: OFlags) -> Result<Opened> {
+    if oflags.contains(OFlags::DIRECTORY) {
+        return Ok((fd.into(), DescriptorType::Directory));
+    }
     let stat = rustix::fs::fstat(&fd).map_err(errno)?;
     let file_type = FileType::from_raw_mode(stat.st_mode);
     Ok((fd.into(), descriptor_type(file_type)))
@@ -208,11 +211,8 @@ pub(super) fn open_at(
     open: OpenFlags,
     flags: DescriptorFlags,
 ) -> Result<Opened> {
-    opened(open_beneath(
-        dir,
-        path,
-        open_flags(path_flags, open, flags),
-    )?)
+    let oflags = open_flags(path_flags, open, flags);
+    opened(open_beneath(dir, path, oflags)?, oflags)
 }
 
 /// As [`open_at`] for what is there, where no disk is needed.
@@ -223,12 +223,8 @@ pub(super) fn open_at_cached(
     open: OpenFlags,
     flags: DescriptorFlags,
 ) -> Option<Opened> {
-    opened(open_beneath_cached(
-        dir,
-        path,
-        open_flags(path_flags, open, flags),
-    )?)
-    .ok()
+    let oflags = open_flags(path_flags, open, flags);
+    opened(open_beneath_cached(dir, path, oflags)?, oflags).ok()
 }
 
 pub(super) fn stat(file: &File) -> Result<DescriptorStat> {

@@ -137,10 +137,9 @@ impl FileTransfer {
 
     fn read(mut self, ctx: &mut WasiPreview1Ctx, memory: &mut Memory<'_>) -> Steps {
         loop {
-            let batch = self.iovecs.batch(memory)?;
-            if batch.is_empty() {
+            let Some(batch) = self.iovecs.batch(memory)? else {
                 return self.finish(ctx, memory);
-            }
+            };
             let file = ctx.fds.get(self.fd)?.file(Rights::empty())?;
             let read = memory.with_mut(&batch, |bufs| file.open.read_vectored_at(self.at(), bufs));
             match read? {
@@ -164,10 +163,9 @@ impl FileTransfer {
 
     fn write(mut self, ctx: &mut WasiPreview1Ctx, memory: &mut Memory<'_>) -> Steps {
         loop {
-            let batch = self.iovecs.batch(memory)?;
-            if batch.is_empty() {
+            let Some(batch) = self.iovecs.batch(memory)? else {
                 return self.finish(ctx, memory);
-            }
+            };
             let file = ctx.fds.get(self.fd)?.file(Rights::empty())?;
             let written = memory.with(&batch, |bufs| match self.offset {
                 Some(_) => file.open.write_vectored(bufs, self.at()),
