@@ -9,6 +9,7 @@ extern crate std;
 compile_error!("agave-host needs a version of WASI to link: enable its feature `p2`");
 
 mod ctx;
+pub mod demo;
 #[cfg(feature = "std")]
 mod engine;
 mod guest;

@@ -4,12 +4,13 @@
 use crate::guest::limited;
 use crate::program::START;
 use crate::{Ctx, LoadError, RunError, guest::TimedOut};
-use ::wasmi::{CompilationMode, Config, Engine, Error, ExternType, Linker, Module, Store};
-use ::wasmi::{StoreLimits, StoreLimitsBuilder};
+use ::wasmi::{CompilationMode, Config, Engine, Error, ExternType, ImportType, Linker, Module};
+use ::wasmi::{Store, StoreLimits, StoreLimitsBuilder, ValType};
+use alloc::format;
 use alloc::sync::Arc;
 use wasi_cli::Exit;
 use wasi_preview1::wasmi::{WasiPreview1View, add_to_linker, call};
-use wasi_preview1::{End, WasiPreview1Ctx};
+use wasi_preview1::{End, Function, Version, WasiPreview1Ctx, functions, module_name};
 
 /// An interpreter with WASI 0.1 linked: what modules are loaded into.
 #[derive(Clone)]
@@ -72,6 +73,7 @@ impl Host {
     /// # Errors
     /// - [`LoadError::NotWasm`], [`LoadError::Invalid`]: it is no such module.
     /// - [`LoadError::Component`]: it is a component.
+    /// - [`LoadError::Import`]: it imports what is not in WASI 0.1, or with other types.
     pub fn load(&self, bytes: &[u8]) -> Result<Program, LoadError> {
         use crate::program::{Layer, layer};
         if layer(bytes)? == Layer::Component {
@@ -79,11 +81,48 @@ impl Host {
         }
         let module = Module::new(&self.engine, bytes);
         let module = module.map_err(|error| LoadError::Invalid(told(error)))?;
+        module.imports().try_for_each(|import| provided(&import))?;
         Ok(Program {
             module,
             host: self.clone(),
         })
     }
+}
+
+/// Finds `import` among what the linker has: wasmi looks for it only where an instance is made.
+///
+/// # Errors
+/// [`LoadError::Import`].
+fn provided(import: &ImportType<'_>) -> Result<(), LoadError> {
+    let name = format!("`{}::{}`", import.module(), import.name());
+    let versions = [Version::Preview0, Version::Preview1];
+    let found = versions
+        .into_iter()
+        .filter(|version| module_name(*version) == import.module())
+        .flat_map(functions)
+        .find(|function| function.name == import.name());
+    let told = match found {
+        None => format!("unknown import: {name} is not in WASI 0.1"),
+        Some(function) if has_type(function, import.ty()) => return Ok(()),
+        Some(_) => format!("incompatible import type for {name}"),
+    };
+    Err(LoadError::Import(wasmtime::Error::msg(told)))
+}
+
+fn has_type(function: &Function, ty: &ExternType) -> bool {
+    let ExternType::Func(ty) = ty else {
+        return false;
+    };
+    let params = function.params.iter().map(|param| match param.is_64_bits {
+        true => ValType::I64,
+        false => ValType::I32,
+    });
+    let results: &[ValType] = if function.returns {
+        &[ValType::I32]
+    } else {
+        &[]
+    };
+    params.eq(ty.params().iter().copied()) && ty.results() == results
 }
 
 /// A core module that can be run.
@@ -147,9 +186,9 @@ impl Program {
         let linker = &self.host.linker;
         let instance = linker.instantiate_and_start(&mut *store, &self.module)?;
         let start = instance
-            .get_func(&*store, START)
-            .ok_or_else(|| Error::new("`_start` is no function"))?;
-        call(store, &start, &[], &mut []).await
+            .get_typed_func::<(), ()>(&*store, START)
+            .map_err(|_| Error::new("`_start` has parameters or a result"))?;
+        call(store, start.func(), &[], &mut []).await
     }
 }
 

@@ -42,7 +42,7 @@ macro_rules! with_functions {
         /// shorter grows.
         ///
         /// `Inval`: `len` is 0. `Fbig`: the sum is more than a file can have. `Notsup`: the
-        /// filesystem has no such operation. `Badf`: it is not open for writing.
+        /// filesystem has no such operation.
         waits fd_allocate(fd: u32, offset: u64, len: u64);
         /// Closes the descriptor.
         plain fd_close(fd: u32);
@@ -64,7 +64,7 @@ macro_rules! with_functions {
         waits fd_filestat_get(fd: u32, stat: u32);
         /// Cuts the file to `size` bytes, or extends it with zeros.
         ///
-        /// `Inval`: it is no file. `Badf`: it is not open for writing.
+        /// `Inval`: it is no file.
         waits fd_filestat_set_size(fd: u32, size: u64);
         /// Sets the times of last access and last modification, where `fst_flags` say so.
         ///

@@ -171,11 +171,6 @@ impl Batch {
     fn ranges(&self) -> &[(u32, u32)] {
         &self.ranges[..self.len]
     }
-
-    /// Whether there is nothing to move.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
 }
 
 impl Iovecs {
@@ -195,8 +190,11 @@ impl Iovecs {
         ))
     }
 
-    /// What is moved next.
-    pub(crate) fn batch(&self, memory: &Memory<'_>) -> Result<Batch, Trap> {
+    /// What is moved next, if anything is left.
+    pub(crate) fn batch(&self, memory: &Memory<'_>) -> Result<Option<Batch>, Trap> {
+        if self.count == 0 {
+            return Ok(None);
+        }
         let mut batch = Batch {
             ranges: [(0, 0); BATCH],
             len: 0,
@@ -215,7 +213,7 @@ impl Iovecs {
             }
             skip = 0;
         }
-        Ok(batch)
+        Ok((batch.len > 0).then_some(batch))
     }
 
     /// The first buffer that is not empty.

@@ -19,8 +19,9 @@ impl Table {
         }
     }
 
+    /// No less than what was granted.
     pub(crate) fn set_max(&mut self, max: usize) {
-        self.max = max;
+        self.max = max.max(self.open.len());
     }
 
     pub(crate) fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {

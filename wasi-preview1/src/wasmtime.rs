@@ -7,7 +7,8 @@ use crate::step::{Answer, End, Outcome, Wait, answer, outcome};
 use crate::{Version, WasiPreview1Ctx};
 use ::wasmtime::{Caller, Error, Extern, Linker, Result};
 use alloc::boxed::Box;
-use core::future::poll_fn;
+use core::future::{self, Future, poll_fn};
+use core::task::Poll;
 
 /// What a store's state gives the functions.
 pub trait WasiPreview1View: Send + 'static {
@@ -109,13 +110,15 @@ macro_rules! link_waiting {
             module_name($version),
             stringify!($name),
             move |mut caller: Caller<'_, T>, ($($arg,)*): ($($ty,)*)| {
-                Box::new(async move {
-                    let memory = exported_memory(&mut caller)?;
-                    match outcome(call!(caller, memory, $version, $name($($arg),*))) {
-                        Outcome::Done(answer) => returned(answer),
-                        Outcome::Wait(wait) => waited(caller, memory, $version, wait).await,
-                    }
-                })
+                // What is done is done before there is a future.
+                let memory = match exported_memory(&mut caller) {
+                    Ok(memory) => memory,
+                    Err(error) => return ready(Err(error)),
+                };
+                match outcome(call!(caller, memory, $version, $name($($arg),*))) {
+                    Outcome::Done(answer) => ready(returned(answer)),
+                    Outcome::Wait(wait) => Box::new(waited(caller, memory, $version, wait)),
+                }
             },
         )?
     };
@@ -151,6 +154,15 @@ fn exported_memory<T: WasiPreview1View>(caller: &mut Caller<'_, T>) -> Result<::
         _ => Err(Error::msg(
             "the module does not export its memory as `memory`, which WASI needs",
         )),
+    }
+}
+
+/// What an async function gives that did not wait. Of success the future has no size, and is not
+/// allocated.
+fn ready<'a>(returned: Result<u32>) -> Box<dyn Future<Output = Result<u32>> + Send + 'a> {
+    match returned {
+        Ok(0) => Box::new(poll_fn(|_| Poll::Ready(Ok(0)))),
+        returned => Box::new(future::ready(returned)),
     }
 }
 

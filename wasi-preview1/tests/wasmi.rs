@@ -153,8 +153,8 @@ fn sleeps(fields: &str) -> String {
     format!("(module {SLEEP} {fields})")
 }
 
-/// Ends with 7 if the sleep did what it is for.
-const SLEEP_AND_EXIT: &str = r#"
+/// Traps unless the sleep did what it is for.
+const SLEEP_AND_CHECK: &str = r#"
     (func (export "_start")
         (if (call $sleep) (then unreachable))
         (if (i32.ne (i32.load (i32.const 40)) (i32.const 1)) (then unreachable)))"#;
@@ -219,11 +219,10 @@ fn how_a_guest_ends_is_found_in_the_error() {
 }
 
 #[test]
-fn an_end_in_a_wait_is_found_in_the_error() {
+fn a_read_waits_for_bytes_that_come_later() {
     let (writer, reader) = pipe(8);
     let mut guest = Guest::new(&cli().stdin(Input::from_stream(reader)));
-    // What is read goes to the end of the memory; the records of the buffers are there as
-    // well, and are overwritten while it waits.
+    // Exits with how many bytes there were, and the first of them.
     let read = r#"(module
         (import "wasi_snapshot_preview1" "fd_read"
             (func $fd_read (param i32 i32 i32 i32) (result i32)))
@@ -291,7 +290,7 @@ fn a_sleep_ends_when_the_clock_says_so_and_not_before() {
     let mut guest = Guest::new(&cli());
     let clock = guest.clock.clone();
     let woken = Arc::<Woken>::default();
-    let wat = sleeps(SLEEP_AND_EXIT);
+    let wat = sleeps(SLEEP_AND_CHECK);
     let mut run = pin!(guest.run(&wat));
     assert!(poll(run.as_mut(), &woken).is_pending());
     assert_eq!(clock.next_deadline(), Some(1_000_000_000));
@@ -331,7 +330,7 @@ fn a_guest_of_wasi_unstable_waits_with_its_own_layouts() {
     let mut guest = Guest::new(&cli());
     let clock = guest.clock.clone();
     // Its subscription has a second user datum, and what follows lies 8 bytes further on.
-    let wat = sleeps(SLEEP_AND_EXIT)
+    let wat = sleeps(SLEEP_AND_CHECK)
         .replace("wasi_snapshot_preview1", "wasi_unstable")
         .replace("i32.const 80", "i32.const 88")
         .replace(
@@ -350,7 +349,7 @@ fn a_guest_of_wasi_unstable_waits_with_its_own_layouts() {
 fn a_dropped_call_frees_what_it_waited_for_and_is_not_resumed() {
     let mut guest = Guest::new(&cli());
     let clock = guest.clock.clone();
-    let start = guest.instantiate(&sleeps(SLEEP_AND_EXIT)).unwrap();
+    let start = guest.instantiate(&sleeps(SLEEP_AND_CHECK)).unwrap();
     {
         let mut run = pin!(call(&mut guest.store, &start, &[], &mut []));
         assert!(poll(run.as_mut(), &Arc::default()).is_pending());
@@ -366,7 +365,7 @@ fn a_dropped_call_frees_what_it_waited_for_and_is_not_resumed() {
 #[test]
 fn a_wait_in_another_call_says_what_to_do() {
     let mut guest = Guest::new(&cli());
-    let start = guest.instantiate(&sleeps(SLEEP_AND_EXIT)).unwrap();
+    let start = guest.instantiate(&sleeps(SLEEP_AND_CHECK)).unwrap();
     let error = start.call(&mut guest.store, &[], &mut []).unwrap_err();
     assert!(says_what_to_do(&error), "{error}");
     drop(error);
@@ -468,8 +467,8 @@ impl Stdout for Line {
     }
 }
 
-/// A byte to and fro: the guest moves one from where it reads to where it writes, `$n` times
-/// or until there is no more, and exits with the last.
+/// Does `first`, then adds `add` to each byte that it reads and writes it back, until it has
+/// read `rounds` of them or there are no more: it exits with the last.
 fn echo(first: &str, add: u8, rounds: u32) -> String {
     format!(
         r#"(module
@@ -547,7 +546,7 @@ fn metered() -> Config {
 
 const FOREVER: &str = r#"(module (func (export "_start") (loop $l (br $l))))"#;
 
-/// Counts to the global's initial value.
+/// Counts down from 1,000.
 const COUNT: &str = r#"(module (func (export "_start") (local $n i32)
     (local.set $n (i32.const 1000))
     (loop $l (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
@@ -599,7 +598,7 @@ fn a_metered_guest_waits_as_well() {
     let mut guest = Guest::with(&cli(), &metered());
     (guest.store.data_mut().fuel, guest.store.data_mut().slice) = (1_000_000, 10);
     let clock = guest.clock.clone();
-    let wat = sleeps(SLEEP_AND_EXIT);
+    let wat = sleeps(SLEEP_AND_CHECK);
     let woken = Arc::<Woken>::default();
     let mut run = pin!(guest.run(&wat));
     // Until it is woken by the clock alone.

@@ -51,7 +51,7 @@ impl Target {
     }
 }
 
-const GUESTS: [Guest; 10] = [
+const GUESTS: [Guest; 11] = [
     Guest {
         folder: "ai-agent-sockets",
         source: Source::Cargo(Target::Wasip2),
@@ -100,6 +100,13 @@ const GUESTS: [Guest; 10] = [
         file: "testbed.wasm",
         committed: "agave-host/tests/guests",
         max_size: 400 * 1024,
+    },
+    Guest {
+        folder: "wasi-demo",
+        source: Source::Cargo(Target::Wasip2),
+        file: "wasi_demo.wasm",
+        committed: "agave-host/assets",
+        max_size: 256 * 1024,
     },
     Guest {
         folder: "echo",

@@ -10,7 +10,8 @@ pub(crate) struct Row {
     pub(crate) parameters: Vec<u64>,
     /// How often, in one measurement.
     pub(crate) times: u64,
-    pub(crate) goal: Goal,
+    /// None for what is the same for all.
+    pub(crate) goal: Option<Goal>,
 }
 
 /// The most time that ours may take.
@@ -108,13 +109,6 @@ fn print_row(row: &Row, measured: &[(&Column, f64)]) {
         let found = measured.iter().find(|(column, _)| column.name == name);
         found.map_or(f64::NAN, |(_, nanos)| *nanos)
     };
-    let goal = row.goal.more
-        + row
-            .goal
-            .times
-            .iter()
-            .map(|(column, times)| times * of(*column))
-            .sum::<f64>();
     let all = |role| measured.iter().filter(move |(it, _)| it.role == role);
     let rival = all(Role::Rival)
         .map(|(_, nanos)| *nanos)
@@ -127,11 +121,18 @@ fn print_row(row: &Row, measured: &[(&Column, f64)]) {
     print!("| {} |", row.name);
     let (_, native) = measured[0];
     for (n, (_, nanos)) in measured.iter().enumerate() {
-        match n {
-            0 => print!(" {} |", time(*nanos)),
-            _ => print!(" {} ({:.2}×) |", time(*nanos), nanos / native),
+        match n > 0 && native >= 1.0 {
+            true => print!(" {} ({:.2}×) |", time(*nanos), nanos / native),
+            // Of nothing there is no multiple.
+            false => print!(" {} |", time(*nanos)),
         }
     }
+    let Some(goal) = row.goal else {
+        println!(" | | |");
+        return;
+    };
+    let times = goal.times.iter().map(|(column, times)| times * of(*column));
+    let goal = times.sum::<f64>() + goal.more;
     println!(
         " {} | {} | {} |",
         time(goal),

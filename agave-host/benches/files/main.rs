@@ -65,7 +65,7 @@ fn rows() -> Vec<Row> {
         function,
         parameters: parameters.to_vec(),
         times,
-        goal,
+        goal: Some(goal),
     };
     let (small, large) = (4 << 10, 64 << 10);
     vec![

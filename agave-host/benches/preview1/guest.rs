@@ -35,7 +35,7 @@ impl<T: Send + 'static> Guest<T> {
         data: T,
         set_memory: impl FnOnce(&mut T, Memory),
     ) -> Result<Self, Failure> {
-        let module = Module::new(engine, include_str!("guest.wat"))?;
+        let module = Module::new(engine, wat::parse_str(include_str!("guest.wat"))?)?;
         let mut store = Store::new(engine, data);
         let (instance, runtime) = match mode {
             Mode::Sync => {

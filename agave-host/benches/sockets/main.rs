@@ -64,7 +64,7 @@ fn rows(peer: &Peer) -> Vec<Row> {
         function,
         parameters: vec![port.into(), piece],
         times,
-        goal,
+        goal: Some(goal),
     };
     let large = 64 << 10;
     let bulk = Goal {

@@ -32,10 +32,10 @@ fn what_cannot_be_served_is_one_line_that_says_why_and_code_1() {
     for (path, told) in [
         (&missing, &["missing.wasm", "No such file"][..]),
         (&directory, &["agave-components"]),
-        (&nothing, &["nothing.wasm", "not a WebAssembly component"]),
-        (&script, &["script.wasm", "not a WebAssembly component"]),
+        (&nothing, &["nothing.wasm", "not WebAssembly"]),
+        (&script, &["script.wasm", "not WebAssembly"]),
         (&broken, &["broken.wasm"]),
-        (&module, &["module.wasm", "core WebAssembly module"]),
+        (&module, &["module.wasm", "core module", "`agave run`"]),
         (&empty, &["empty.wasm", "wasi:http/incoming-handler@0.2"]),
         (&unknown, &["unknown.wasm", "agave:nothing/here@1.0.0"]),
         (

@@ -143,27 +143,133 @@ fn an_import_that_does_not_link_is_told_with_its_cause_and_the_others_are_found_
 }
 
 #[test]
-fn a_core_module_is_listed_and_cannot_be_run() {
+fn a_core_module_has_its_imports_and_exports_and_whether_it_can_be_run() {
     let folder = Folder::new("inspect-module");
-    let text = r#"(module
-        (import "wasi_snapshot_preview1" "fd_write" (func))
-        (import "wasi_snapshot_preview1" "proc_exit" (func))
-        (import "env" "f" (func))
-        (memory (export "memory") 1)
-        (func (export "_start")))"#;
-    let told = inspect(&folder.file("module.wasm", wat::parse_str(text).unwrap()));
+    let imports = r#"(import "wasi_snapshot_preview1" "fd_write" (func))
+        (import "wasi_snapshot_preview1" "proc_exit" (func))"#;
+    let start = r#"(memory (export "memory") 1) (func (export "_start"))"#;
+    let inspect_text = |fields: &str| {
+        let module = wat::parse_str(format!("(module {fields})")).unwrap();
+        inspect(&folder.file("module.wasm", module))
+    };
     let expected = "\
-a core module, which agave can't run yet: it runs components
+a core module for `agave run`
 
-imports from              version  how many
-  wasi_snapshot_preview1  0.1      2
-  env                     -        1
+imports from              version  how many  provided
+  wasi_snapshot_preview1  0.1      2         yes
 
 exports
   memory
   _start
+
+It needs no grant.
 ";
-    assert_eq!(told, expected);
+    assert_eq!(inspect_text(&format!("{imports} {start}")), expected);
+
+    let unknown = r#"(import "env" "f" (func)) (import "wasi_snapshot_preview1" "fd_open" (func))
+        (import "env" "g" (func))"#;
+    let expected = "\
+a core module that can't be run: 3 imports are not provided
+
+imports from              version  how many  provided
+  wasi_snapshot_preview1  0.1      3         in part
+  env                     -        2         no
+
+exports
+  memory
+  _start
+
+not provided
+  wasi_snapshot_preview1 fd_open
+  env f
+  env g
+
+It needs no grant.
+";
+    assert_eq!(
+        inspect_text(&format!("{imports} {unknown} {start}")),
+        expected
+    );
+    let told = inspect_text(&format!(r#"(import "env" "f" (func)) {start}"#));
+    let first = "a core module that can't be run: an import is not provided\n";
+    assert!(told.starts_with(first), "{told}");
+
+    let expected = "\
+a core module that does not export `_start`, which agave could run
+
+imports from: none
+
+exports: none
+
+It needs no grant.
+";
+    assert_eq!(inspect_text(""), expected);
+}
+
+#[test]
+fn a_module_of_wasi_unstable_is_told_by_its_version_and_has_its_own_functions() {
+    let folder = Folder::new("inspect-unstable");
+    // `sock_accept` came later.
+    let text = r#"(module
+        (import "wasi_unstable" "fd_read" (func))
+        (import "wasi_unstable" "sock_accept" (func))
+        (func (export "_start")))"#;
+    let told = inspect(&folder.file("unstable.wasm", wat::parse_str(text).unwrap()));
+    let words = words(&told, "wasi_unstable");
+    assert_eq!(words[1..], ["0.0", "2", "in", "part"], "{told}");
+    assert!(
+        told.contains("\nnot provided\n  wasi_unstable sock_accept\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_grants_of_a_module_are_those_of_the_functions_that_it_imports() {
+    let folder = Folder::new("inspect-grants");
+    const GRANTS: [&str; 4] = ["--env ", "--dir ", "--tcplisten ", "--allow-net "];
+    for (function, grant) in [
+        ("environ_get", Some("--env ")),
+        ("environ_sizes_get", Some("--env ")),
+        ("fd_prestat_get", Some("--dir ")),
+        ("fd_readdir", Some("--dir ")),
+        ("path_open", Some("--dir ")),
+        ("sock_accept", Some("--tcplisten ")),
+        ("sock_recv", Some("--tcplisten ")),
+        ("args_get", None),
+        ("poll_oneoff", None),
+    ] {
+        let text = format!(
+            r#"(module (import "wasi_snapshot_preview1" "{function}" (func))
+            (func (export "_start")))"#
+        );
+        let told = inspect(&folder.file("grants.wasm", wat::parse_str(&text).unwrap()));
+        for each in GRANTS {
+            assert_eq!(
+                told.contains(each),
+                grant == Some(each),
+                "{function}: {told}"
+            );
+        }
+        let none = told.contains("It needs no grant.");
+        assert_eq!(none, grant.is_none(), "{function}: {told}");
+    }
+    for (name, expected) in [
+        ("kv", &["--env ", "--dir "][..]),
+        ("echo", &["--tcplisten "]),
+    ] {
+        let told = inspect(&guest(name));
+        assert!(
+            told.starts_with("a core module for `agave run`\n"),
+            "{told}"
+        );
+        for each in GRANTS {
+            assert_eq!(
+                told.contains(each),
+                expected.contains(&each),
+                "{name}: {told}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -193,5 +299,5 @@ fn names_of_a_program_move_no_cursor() {
     let text = format!(r#"(module (import "{name}" "f" (func)) (func (export "{name}")))"#);
     let told = inspect(&folder.file("names.wasm", wat::parse_str(text).unwrap()));
     assert!(!told.contains('\u{1b}'), "{told}");
-    assert_eq!(told.lines().count(), 7, "{told}");
+    assert_eq!(told.lines().count(), 12, "{told}");
 }

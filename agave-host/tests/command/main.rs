@@ -1,14 +1,20 @@
 //! The `agave` command as its users have it: the real binary, over real sockets on loopback.
 #![cfg(target_os = "linux")]
 
+mod adapter;
 mod agent;
 mod bodies;
 mod command_line;
+mod demo;
+mod echo;
 mod failures;
 mod inspect;
 mod isolation;
+mod kv;
 mod leaving;
 mod limits;
+mod modules;
+mod modules_streams;
 mod outgoing;
 mod run;
 mod run_files;

@@ -241,7 +241,7 @@ fn what_is_no_command_is_one_line_that_says_what_to_do() {
     for (path, told) in [
         (guest("hello"), &["hello.wasm", "`agave serve`"][..]),
         (empty, &["empty.wasm", "wasi:cli/run@0.2"]),
-        (module, &["module.wasm", "core WebAssembly module"]),
+        (module, &["module.wasm", "`_start`"]),
         (unknown, &["unknown.wasm", "agave:nothing/here@1.0.0"]),
         ("no-such.wasm".into(), &["no-such.wasm", "No such file"]),
     ] {

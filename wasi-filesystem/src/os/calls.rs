@@ -2,6 +2,7 @@
 
 use crate::{ErrorCode, Result};
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::hash::{BuildHasher, Hash};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
@@ -28,10 +29,9 @@ pub enum Mode {
 /// The most bytes that one operation moves on the thread that asks in [`Mode::Offload`].
 pub(super) const PIECE_MAX: usize = 1 << 20;
 
-/// What the objects below one granted directory share.
-pub(super) struct Calls {
-    offload: Option<Offload>,
-}
+/// What the objects below one granted directory share: nothing, where calls are made inline.
+#[derive(Clone)]
+pub(super) struct Calls(Option<Arc<Offload>>);
 
 pub(super) struct Offload {
     runtime: Runtime,
@@ -41,20 +41,19 @@ pub(super) struct Offload {
 
 impl Calls {
     pub(super) fn new(mode: Mode) -> Self {
-        let offload = match mode {
+        Self(match mode {
             Mode::Inline => None,
-            Mode::Offload(runtime) => Some(Offload {
+            Mode::Offload(runtime) => Some(Arc::new(Offload {
                 runtime,
                 writes: Writes::new(),
                 known: Known::new(),
-            }),
-        };
-        Self { offload }
+            })),
+        })
     }
 
     /// The pool, where calls that may wait go there.
-    pub(super) fn offload(&self) -> Option<&Offload> {
-        self.offload.as_ref()
+    pub(super) fn offload(&self) -> Option<&Arc<Offload>> {
+        self.0.as_ref()
     }
 }
 

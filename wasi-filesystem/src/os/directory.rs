@@ -19,7 +19,7 @@ use wasi_io::Op;
 /// A directory of this machine.
 pub struct OsDirectory {
     dir: Arc<Dir>,
-    calls: Arc<Calls>,
+    calls: Calls,
 }
 
 impl OsDirectory {
@@ -33,23 +33,23 @@ impl OsDirectory {
         // The handle that cap-std opens for paths has no use but to start from; what else is
         // done with a directory wants an ordinary one, as those below have.
         let dir = sys::reopen(&dir).unwrap_or(dir);
-        Ok(Self::new(dir, Arc::new(Calls::new(mode))))
+        Ok(Self::new(dir, Calls::new(mode)))
     }
 
     /// The directory that `dir` is a handle of. Where that is something else, what is done with
     /// it fails with [`ErrorCode::NotDirectory`].
     pub fn from_file(dir: std::fs::File, mode: Mode) -> Self {
-        Self::new(Dir::from_std_file(dir), Arc::new(Calls::new(mode)))
+        Self::new(Dir::from_std_file(dir), Calls::new(mode))
     }
 
-    fn new(dir: Dir, calls: Arc<Calls>) -> Self {
+    fn new(dir: Dir, calls: Calls) -> Self {
         Self {
             dir: Arc::new(dir),
             calls,
         }
     }
 
-    fn object(calls: &Arc<Calls>, opened: sys::Opened, flags: DescriptorFlags) -> Object {
+    fn object(calls: &Calls, opened: sys::Opened, flags: DescriptorFlags) -> Object {
         let (file, descriptor_type) = opened;
         match descriptor_type {
             DescriptorType::Directory => {
@@ -113,12 +113,10 @@ impl OsDirectory {
             offload.known.insert(key);
             return Op::Ready(Ok(found));
         }
-        let (dir, path, calls) = (self.dir.clone(), String::from(path), self.calls.clone());
+        let (dir, path, pool) = (self.dir.clone(), String::from(path), offload.clone());
         offload.run(move || {
             let result = call(&dir, &path);
-            if let Some(offload) = calls.offload() {
-                offload.known.insert(key);
-            }
+            pool.known.insert(key);
             result
         })
     }

@@ -3,7 +3,6 @@ use super::sys::Listing;
 use crate::{DirectoryEntries, DirectoryEntry, Result};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -15,7 +14,7 @@ type Batch = VecDeque<Result<DirectoryEntry>>;
 pub(super) struct OsEntries {
     batch: Batch,
     state: State,
-    calls: Arc<Calls>,
+    calls: Calls,
 }
 
 enum State {
@@ -29,7 +28,7 @@ enum State {
 type Filled = (Option<Box<Listing>>, Batch);
 
 impl OsEntries {
-    pub(super) fn new(listing: Listing, calls: Arc<Calls>) -> Self {
+    pub(super) fn new(listing: Listing, calls: Calls) -> Self {
         let mut entries = Self {
             batch: Batch::new(),
             state: State::More(Box::new(listing)),

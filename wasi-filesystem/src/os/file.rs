@@ -16,7 +16,7 @@ pub(super) struct OsFile {
     descriptor_type: DescriptorType,
     /// Writes end in the page cache.
     buffered: bool,
-    calls: Arc<Calls>,
+    calls: Calls,
 }
 
 impl OsFile {
@@ -24,7 +24,7 @@ impl OsFile {
         file: std::fs::File,
         descriptor_type: DescriptorType,
         flags: DescriptorFlags,
-        calls: Arc<Calls>,
+        calls: Calls,
     ) -> Self {
         let synchronous =
             DescriptorFlags::FILE_INTEGRITY_SYNC | DescriptorFlags::DATA_INTEGRITY_SYNC;
@@ -107,15 +107,15 @@ impl OsFile {
 
     fn write_later(
         &self,
-        offload: &Offload,
+        offload: &Arc<Offload>,
         bytes: Vec<u8>,
         write: impl FnOnce(&std::fs::File, &[u8]) -> Result<usize> + Send + 'static,
     ) -> Op<Result<usize>> {
-        let (file, calls) = (self.file.clone(), self.calls.clone());
+        let (file, pool) = (self.file.clone(), offload.clone());
         let watched = self.buffered;
-        offload.run(move || match calls.offload() {
-            Some(offload) if watched => offload.writes.watch(|| write(&file, &bytes)),
-            _ => write(&file, &bytes),
+        offload.run(move || match watched {
+            true => pool.writes.watch(|| write(&file, &bytes)),
+            false => write(&file, &bytes),
         })
     }
 }

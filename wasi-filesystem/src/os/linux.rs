@@ -1,8 +1,8 @@
 //! The calls on Linux, which block.
 //!
-//! cap-std resolves paths. What is done beside it is a single call on one name in a directory
-//! that is open already, never `..` and without following it if it is a link: such a call
-//! can't lead anywhere else.
+//! `openat2` resolves paths, or cap-std where that is not there. What is done beside them is a
+//! single call on one name in a directory that is open already, never `..` and without following
+//! it if it is a link: such a call can't lead anywhere else.
 
 use super::bufs::{OFFSET_MAX, cut, cut_mut, within};
 use super::path::{code, follow, split};
@@ -116,8 +116,23 @@ fn open_flags(path_flags: PathFlags, open_flags: OpenFlags, flags: DescriptorFla
     oflags
 }
 
-/// Opens below `dir`, by cap-std.
+/// Opens below `dir`: by the call that cap-std makes, and by cap-std, which has other ways, where
+/// that is not there or is outrun.
 fn open_beneath(dir: &Dir, path: &str, oflags: OFlags) -> Result<OwnedFd> {
+    let mode = match oflags.contains(OFlags::CREATE) {
+        true => Mode::from_raw_mode(0o666),
+        false => Mode::empty(),
+    };
+    match rustix::fs::openat2(dir, path, oflags, mode, BENEATH) {
+        Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => open_by_cap_std(dir, path, oflags),
+        Err(Errno::XDEV) => Err(ErrorCode::NotPermitted),
+        opened => opened.map_err(errno),
+    }
+}
+
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+
+fn open_by_cap_std(dir: &Dir, path: &str, oflags: OFlags) -> Result<OwnedFd> {
     let writes = oflags.intersects(OFlags::WRONLY | OFlags::RDWR);
     let mut options = OpenOptions::new();
     options
@@ -133,12 +148,10 @@ fn open_beneath(dir: &Dir, path: &str, oflags: OFlags) -> Result<OwnedFd> {
 }
 
 /// As [`open_beneath`], where the kernel has all of the way in memory; `None` where it has
-/// not, or where it fails. It is the call that cap-std makes, and a flag.
+/// not, or where it fails.
 fn open_beneath_cached(dir: &Dir, path: &str, oflags: OFlags) -> Option<OwnedFd> {
-    const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
-        .union(ResolveFlags::NO_MAGICLINKS)
-        .union(ResolveFlags::CACHED);
-    rustix::fs::openat2(dir, path, oflags, Mode::empty(), RESOLVE).ok()
+    let resolve = BENEATH.union(ResolveFlags::CACHED);
+    rustix::fs::openat2(dir, path, oflags, Mode::empty(), resolve).ok()
 }
 
 fn path_only(path_flags: PathFlags) -> OFlags {
@@ -182,7 +195,10 @@ fn is_name(path: &str) -> bool {
 /// An open file and what it is.
 pub(super) type Opened = (File, DescriptorType);
 
-fn opened(fd: OwnedFd) -> Result<Opened> {
+fn opened(fd: OwnedFd, oflags: OFlags) -> Result<Opened> {
+    if oflags.contains(OFlags::DIRECTORY) {
+        return Ok((fd.into(), DescriptorType::Directory));
+    }
     let stat = rustix::fs::fstat(&fd).map_err(errno)?;
     let file_type = FileType::from_raw_mode(stat.st_mode);
     Ok((fd.into(), descriptor_type(file_type)))
@@ -195,11 +211,8 @@ pub(super) fn open_at(
     open: OpenFlags,
     flags: DescriptorFlags,
 ) -> Result<Opened> {
-    opened(open_beneath(
-        dir,
-        path,
-        open_flags(path_flags, open, flags),
-    )?)
+    let oflags = open_flags(path_flags, open, flags);
+    opened(open_beneath(dir, path, oflags)?, oflags)
 }
 
 /// As [`open_at`] for what is there, where no disk is needed.
@@ -210,12 +223,8 @@ pub(super) fn open_at_cached(
     open: OpenFlags,
     flags: DescriptorFlags,
 ) -> Option<Opened> {
-    opened(open_beneath_cached(
-        dir,
-        path,
-        open_flags(path_flags, open, flags),
-    )?)
-    .ok()
+    let oflags = open_flags(path_flags, open, flags);
+    opened(open_beneath_cached(dir, path, oflags)?, oflags).ok()
 }
 
 pub(super) fn stat(file: &File) -> Result<DescriptorStat> {

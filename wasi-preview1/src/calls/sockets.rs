@@ -21,9 +21,10 @@ pub(crate) fn sock_accept(
     if !FdFlags::NONBLOCK.contains(flags) {
         return Err(Errno::Inval.into());
     }
-    ctx.fds.room()?;
     memory.place(new_fd, 4, 4)?;
     Step::poll(ctx, memory, move |cx, ctx, memory| {
+        // Before a connection is taken that would be lost.
+        ctx.fds.room()?;
         let descriptor = ctx.fds.get_mut(fd)?;
         let (nonblock, inheriting) = (descriptor.nonblock(), descriptor.inheriting);
         let listener = descriptor.listening(Rights::empty())?;

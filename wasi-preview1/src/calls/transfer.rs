@@ -137,10 +137,9 @@ impl FileTransfer {
 
     fn read(mut self, ctx: &mut WasiPreview1Ctx, memory: &mut Memory<'_>) -> Steps {
         loop {
-            let batch = self.iovecs.batch(memory)?;
-            if batch.is_empty() {
+            let Some(batch) = self.iovecs.batch(memory)? else {
                 return self.finish(ctx, memory);
-            }
+            };
             let file = ctx.fds.get(self.fd)?.file(Rights::empty())?;
             let read = memory.with_mut(&batch, |bufs| file.open.read_vectored_at(self.at(), bufs));
             match read? {
@@ -164,10 +163,9 @@ impl FileTransfer {
 
     fn write(mut self, ctx: &mut WasiPreview1Ctx, memory: &mut Memory<'_>) -> Steps {
         loop {
-            let batch = self.iovecs.batch(memory)?;
-            if batch.is_empty() {
+            let Some(batch) = self.iovecs.batch(memory)? else {
                 return self.finish(ctx, memory);
-            }
+            };
             let file = ctx.fds.get(self.fd)?.file(Rights::empty())?;
             let written = memory.with(&batch, |bufs| match self.offset {
                 Some(_) => file.open.write_vectored(bufs, self.at()),
@@ -249,6 +247,9 @@ struct StreamTransfer {
     iovecs: Iovecs,
     done: u32,
     result: u32,
+    /// Where the guest wants the flags of what was received. There are none, but they may lie
+    /// over the records of the buffers.
+    flags: Option<u32>,
 }
 
 impl StreamTransfer {
@@ -265,6 +266,7 @@ impl StreamTransfer {
             iovecs: memory.iovecs(iovs, iovs_len)?,
             done: 0,
             result,
+            flags: None,
         })
     }
 
@@ -331,6 +333,9 @@ impl StreamTransfer {
 
     fn finish(&self, memory: &mut Memory<'_>) -> Poll<Steps> {
         memory.put_u32(self.result, self.done)?;
+        if let Some(flags) = self.flags {
+            memory.put(flags, &[0, 0], 2)?;
+        }
         Poll::Ready(Ok(Step::Done))
     }
 }
@@ -361,7 +366,8 @@ pub(crate) fn sock_recv(
     ctx.fds.get_mut(fd)?.connected(Rights::FD_READ)?;
     let flags = flags!(RiFlags, ri_flags)?;
     let mut transfer = StreamTransfer::new(memory, fd, ri_data, ri_data_len, ro_datalen)?;
-    memory.put(ro_flags, &[0, 0], 2)?;
+    memory.place(ro_flags, 2, 2)?;
+    transfer.flags = Some(ro_flags);
     let waits_for_all = flags.contains(RiFlags::RECV_WAITALL);
     if !flags.contains(RiFlags::RECV_PEEK) {
         return transfer.receive(ctx, memory, waits_for_all);
@@ -373,7 +379,7 @@ pub(crate) fn sock_recv(
         let connection = descriptor.connected(Rights::empty())?;
         loop {
             let there = connection.peeked.len();
-            if there >= wanted || (there > 0 && !waits_for_all) {
+            if there >= wanted {
                 break;
             }
             match connection.poll_peek(cx, wanted) {
@@ -381,7 +387,7 @@ pub(crate) fn sock_recv(
                 Poll::Ready(Ok(false)) => break,
                 Poll::Ready(Err(_)) if there > 0 => break,
                 Poll::Ready(Err(errno)) => return Poll::Ready(Err(errno.into())),
-                Poll::Pending if nonblock && there > 0 => break,
+                Poll::Pending if there > 0 && (nonblock || !waits_for_all) => break,
                 Poll::Pending if nonblock => return Poll::Ready(Err(Errno::Again.into())),
                 Poll::Pending => return Poll::Pending,
             }

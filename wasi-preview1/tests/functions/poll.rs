@@ -95,7 +95,10 @@ fn a_clock_comes_at_its_nanosecond_and_not_before() {
         assert_eq!(guest.u32(args[3]), 0xaaaa_aaaa);
         guest.clock.advance(1);
         assert_eq!(woken.times(), 1, "{id} {timeout}");
-        assert_eq!(guest.poll(&mut wait, &waker), Poll::Ready(Ok(Errno::Success)));
+        assert_eq!(
+            guest.poll(&mut wait, &waker),
+            Poll::Ready(Ok(Errno::Success))
+        );
         assert_eq!(events(&guest, &args), [came(9)]);
     }
 }
@@ -112,14 +115,22 @@ fn a_time_that_has_passed_is_there_at_once() {
         (REALTIME, WALL, ABSOLUTE),
         (REALTIME, WALL + 1000, ABSOLUTE),
     ] {
-        let events = poll(&mut guest, &[clock_subscription(u64::MAX, id, timeout, flags)]);
+        let events = poll(
+            &mut guest,
+            &[clock_subscription(u64::MAX, id, timeout, flags)],
+        );
         assert_eq!(events, [came(u64::MAX)], "{id} {timeout} {flags}");
     }
 }
 
 #[test]
 fn a_time_that_no_clock_reaches_is_waited_for() {
-    for (id, flags) in [(MONOTONIC, 0), (MONOTONIC, ABSOLUTE), (REALTIME, 0), (REALTIME, ABSOLUTE)] {
+    for (id, flags) in [
+        (MONOTONIC, 0),
+        (MONOTONIC, ABSOLUTE),
+        (REALTIME, 0),
+        (REALTIME, ABSOLUTE),
+    ] {
         let mut guest = Guest::new();
         guest.clock.advance(1000);
         let args = arguments(&mut guest, &[clock_subscription(1, id, u64::MAX, flags)]);
@@ -140,7 +151,10 @@ fn the_time_of_day_that_is_set_is_looked_at_when_the_wait_ends() {
     assert!(guest.poll(&mut wait, &waker).is_pending());
     guest.clock.set_wall(Datetime::from_timestamp(WALL - 1000));
     guest.clock.advance(100);
-    assert!(guest.poll(&mut wait, &waker).is_pending(), "it is not so late yet");
+    assert!(
+        guest.poll(&mut wait, &waker).is_pending(),
+        "it is not so late yet"
+    );
     guest.clock.advance(999);
     assert!(guest.poll(&mut wait, &waker).is_pending());
     guest.clock.advance(1);
@@ -207,23 +221,29 @@ fn each_subscription_has_an_error_of_its_own() {
     ];
     let failed = |userdata, errno, event_type| (userdata, errno, event_type, 0, 0);
     use EventType::{Clock, FdRead, FdWrite};
-    assert_eq!(poll(&mut guest, &subscriptions), [
-        failed(1, Errno::Inval, Clock),
-        failed(2, Errno::Inval, Clock),
-        failed(3, Errno::Inval, Clock),
-        failed(4, Errno::Inval, Clock),
-        failed(5, Errno::Badf, FdRead),
-        failed(6, Errno::Badf, FdWrite),
-        failed(7, Errno::Notcapable, FdRead),
-        failed(8, Errno::Notcapable, FdWrite),
-        failed(9, Errno::Notcapable, FdWrite),
-        failed(10, Errno::Notcapable, FdRead),
-        failed(11, Errno::Notcapable, FdWrite),
-        came(13),
-    ]);
+    assert_eq!(
+        poll(&mut guest, &subscriptions),
+        [
+            failed(1, Errno::Inval, Clock),
+            failed(2, Errno::Inval, Clock),
+            failed(3, Errno::Inval, Clock),
+            failed(4, Errno::Inval, Clock),
+            failed(5, Errno::Badf, FdRead),
+            failed(6, Errno::Badf, FdWrite),
+            failed(7, Errno::Notcapable, FdRead),
+            failed(8, Errno::Notcapable, FdWrite),
+            failed(9, Errno::Notcapable, FdWrite),
+            failed(10, Errno::Notcapable, FdRead),
+            failed(11, Errno::Notcapable, FdWrite),
+            came(13),
+        ]
+    );
     // An error is an event: nothing is waited for.
     let subscriptions = [clock_subscription(1, MONOTONIC, 1 << 40, 0), read(2, 99)];
-    assert_eq!(poll(&mut guest, &subscriptions), [failed(2, Errno::Badf, FdRead)]);
+    assert_eq!(
+        poll(&mut guest, &subscriptions),
+        [failed(2, Errno::Badf, FdRead)]
+    );
 }
 
 #[test]
@@ -292,7 +312,10 @@ fn a_connection_is_ready_by_what_its_peer_does() {
     let [writable] = poll(&mut guest, &both)[..] else {
         panic!("it can be written only");
     };
-    assert_eq!((writable.0, writable.1, writable.2), (2, Errno::Success, EventType::FdWrite));
+    assert_eq!(
+        (writable.0, writable.1, writable.2),
+        (2, Errno::Success, EventType::FdWrite)
+    );
     assert!(writable.3 > 1000, "as many bytes as it takes");
     let args = arguments(&mut guest, &[read(1, CONNECTION)]);
     let mut wait = guest.wait("poll_oneoff", &args);
@@ -311,10 +334,13 @@ fn a_connection_is_ready_by_what_its_peer_does() {
     assert_eq!(guest.read(CONNECTION, 9).unwrap(), b"");
     // What the guest has closed hangs up.
     guest.ok("sock_shutdown", &[CONNECTION, 3]);
-    assert_eq!(poll(&mut guest, &both), [
-        (1, Errno::Success, EventType::FdRead, 0, 1),
-        (2, Errno::Success, EventType::FdWrite, 0, 1),
-    ]);
+    assert_eq!(
+        poll(&mut guest, &both),
+        [
+            (1, Errno::Success, EventType::FdRead, 0, 1),
+            (2, Errno::Success, EventType::FdWrite, 0, 1),
+        ]
+    );
 }
 
 #[test]
@@ -329,7 +355,10 @@ fn a_connection_that_takes_no_more_is_not_ready_to_be_written() {
     receive(guest.peer(), 100);
     assert!(woken.times() > 0);
     assert!(guest.poll(&mut wait, &waker).is_ready());
-    assert_eq!(events(&guest, &args), [(1, Errno::Success, EventType::FdWrite, 100, 0)]);
+    assert_eq!(
+        events(&guest, &args),
+        [(1, Errno::Success, EventType::FdWrite, 100, 0)]
+    );
 }
 
 #[test]
@@ -369,7 +398,10 @@ fn of_times_and_descriptors_what_comes_first_is_told() {
     send(guest.peer(), b"x");
     assert_eq!(woken.times(), 1);
     assert!(guest.poll(&mut wait, &waker).is_ready());
-    assert_eq!(events(&guest, &args), [(3, Errno::Success, EventType::FdRead, 1, 0)]);
+    assert_eq!(
+        events(&guest, &args),
+        [(3, Errno::Success, EventType::FdRead, 1, 0)]
+    );
     guest.read(CONNECTION, 9).unwrap();
 
     let mut wait = guest.wait("poll_oneoff", &args);
@@ -389,12 +421,17 @@ fn a_descriptor_that_is_closed_while_it_is_waited_for_is_an_error() {
     guest.ok("fd_close", &[STDIN]);
     let (_, waker) = waker();
     assert!(guest.poll(&mut wait, &waker).is_ready());
-    assert_eq!(events(&guest, &args), [(1, Errno::Badf, EventType::FdRead, 0, 0)]);
+    assert_eq!(
+        events(&guest, &args),
+        [(1, Errno::Badf, EventType::FdRead, 0, 0)]
+    );
 }
 
 #[test]
 fn events_may_be_put_over_the_subscriptions() {
-    let subscriptions: Vec<_> = (0..6).map(|n| clock_subscription(n, MONOTONIC, 0, 0)).collect();
+    let subscriptions: Vec<_> = (0..6)
+        .map(|n| clock_subscription(n, MONOTONIC, 0, 0))
+        .collect();
     let mut guest = Guest::new();
     let [at, _, n, nevents] = arguments(&mut guest, &subscriptions);
     guest.ok("poll_oneoff", &[at, at, n, nevents]);
@@ -412,14 +449,23 @@ fn what_can_not_be_polled_is_refused_as_a_whole() {
     let mut guest = Guest::new();
     let mut unknown = clock_subscription(1, MONOTONIC, 0, 0);
     unknown[8] = 3;
-    let args = arguments(&mut guest, &[clock_subscription(1, MONOTONIC, 0, 0), unknown]);
+    let args = arguments(
+        &mut guest,
+        &[clock_subscription(1, MONOTONIC, 0, 0), unknown],
+    );
     let [at, events, _, nevents] = args;
     assert_eq!(guest.errno("poll_oneoff", &args), Errno::Inval);
     assert_eq!(guest.u32(nevents), 0xaaaa_aaaa, "no event was put");
     assert_eq!(guest.bytes(events, 64), [0xaa; 64]);
-    assert_eq!(guest.errno("poll_oneoff", &[at, events, 0, nevents]), Errno::Inval);
+    assert_eq!(
+        guest.errno("poll_oneoff", &[at, events, 0, nevents]),
+        Errno::Inval
+    );
     for n in [16_385, u64::from(u32::MAX)] {
-        assert_eq!(guest.errno("poll_oneoff", &[at, events, n, nevents]), Errno::Nomem);
+        assert_eq!(
+            guest.errno("poll_oneoff", &[at, events, n, nevents]),
+            Errno::Nomem
+        );
     }
     let mut guest = Guest::with_limits(|ctx| ctx.max_subscriptions(2));
     for (n, errno) in [(2, Errno::Success), (3, Errno::Nomem)] {
@@ -448,6 +494,9 @@ fn what_does_not_fit_into_the_memory_traps() {
         let answer = guest.call("poll_oneoff", &args);
         assert!(matches!(answer, Err(End::Trap(_))), "{args:?}: {answer:?}");
     }
-    guest.set(end - 96, &[clock_subscription(1, MONOTONIC, 0, 0); 2].concat());
+    guest.set(
+        end - 96,
+        &[clock_subscription(1, MONOTONIC, 0, 0); 2].concat(),
+    );
     guest.ok("poll_oneoff", &[end - 96, end - 256, n, end - 4]);
 }

@@ -7,7 +7,11 @@ use wasi_random::{Random, WasiRandomCtx};
 #[test]
 fn arguments_and_variables_are_strings_with_addresses() {
     for (sizes, get, strings) in [
-        ("args_sizes_get", "args_get", &["prog\0", "-x\0", "héllo\0"][..]),
+        (
+            "args_sizes_get",
+            "args_get",
+            &["prog\0", "-x\0", "héllo\0"][..],
+        ),
         ("environ_sizes_get", "environ_get", &["A=1\0", "EMPTY=\0"]),
     ] {
         let mut guest = Guest::new();
@@ -100,12 +104,18 @@ fn random_bytes_fill_the_buffer_and_nothing_else() {
     guest.ctx = with(false);
     let buf = guest.put(&[0xaa; 12]);
     guest.ok("random_get", &[buf + 1, 10]);
-    assert_eq!(guest.bytes(buf, 12), [&[0xaa][..], &[0xbb; 10], &[0xaa]].concat());
+    assert_eq!(
+        guest.bytes(buf, 12),
+        [&[0xaa][..], &[0xbb; 10], &[0xaa]].concat()
+    );
     guest.ok("random_get", &[u32::MAX.into(), 0]);
     // Nothing of what a source that failed left is there to be mistaken.
     guest.ctx = with(true);
     assert_eq!(guest.errno("random_get", &[buf + 1, 10]), Errno::Io);
-    assert_eq!(guest.bytes(buf, 12), [&[0xaa][..], &[0; 10], &[0xaa]].concat());
+    assert_eq!(
+        guest.bytes(buf, 12),
+        [&[0xaa][..], &[0; 10], &[0xaa]].concat()
+    );
 }
 
 #[test]
@@ -158,7 +168,10 @@ fn a_yield_lets_others_go_first_once() {
     let (woken, waker) = waker();
     assert!(guest.poll(&mut wait, &waker).is_pending());
     assert_eq!(woken.times(), 1);
-    assert_eq!(guest.poll(&mut wait, &waker), Poll::Ready(Ok(Errno::Success)));
+    assert_eq!(
+        guest.poll(&mut wait, &waker),
+        Poll::Ready(Ok(Errno::Success))
+    );
     assert_eq!(woken.times(), 1);
 }
 
@@ -184,7 +197,9 @@ fn the_table_has_the_names_and_types_of_the_abi() {
         let function = functions.iter().find(|function| function.name == name);
         let function = function.unwrap();
         let params = function.params.iter();
-        let types: String = params.map(|p| if p.is_64_bits { 'I' } else { 'i' }).collect();
+        let types: String = params
+            .map(|p| if p.is_64_bits { 'I' } else { 'i' })
+            .collect();
         (types, function.returns, function.waits)
     };
     for (name, expected, waits) in [
@@ -203,7 +218,11 @@ fn the_table_has_the_names_and_types_of_the_abi() {
         assert_eq!(types(name), (expected.into(), true, waits), "{name}");
     }
     assert_eq!(types("proc_exit"), ("i".into(), false, false));
-    let no_errno: Vec<_> = functions.iter().filter(|f| !f.returns).map(|f| f.name).collect();
+    let no_errno: Vec<_> = functions
+        .iter()
+        .filter(|f| !f.returns)
+        .map(|f| f.name)
+        .collect();
     assert_eq!(no_errno, ["proc_exit"]);
 }
 
@@ -238,14 +257,39 @@ fn traps_tell_the_pointer() {
     for (at, trap) in [
         (4, Trap::Misaligned { at: 4, align: 8 }),
         (7, Trap::Misaligned { at: 7, align: 8 }),
-        (size, Trap::OutOfBounds { at: size as u32, len: 8, size }),
-        (0xffff_fff8, Trap::OutOfBounds { at: 0xffff_fff8, len: 8, size }),
+        (
+            size,
+            Trap::OutOfBounds {
+                at: size as u32,
+                len: 8,
+                size,
+            },
+        ),
+        (
+            0xffff_fff8,
+            Trap::OutOfBounds {
+                at: 0xffff_fff8,
+                len: 8,
+                size,
+            },
+        ),
     ] {
-        assert_eq!(guest.call("clock_time_get", &[0, 0, at]), Err(End::Trap(trap)));
+        assert_eq!(
+            guest.call("clock_time_get", &[0, 0, at]),
+            Err(End::Trap(trap))
+        );
     }
     guest.ok("clock_time_get", &[0, 0, size - 8]);
-    let told = Trap::OutOfBounds { at: 16, len: 8, size: 20 }.to_string();
-    assert!(told.contains("0x10") && told.contains('8') && told.contains("20"), "{told}");
+    let told = Trap::OutOfBounds {
+        at: 16,
+        len: 8,
+        size: 20,
+    }
+    .to_string();
+    assert!(
+        told.contains("0x10") && told.contains('8') && told.contains("20"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -277,7 +321,11 @@ fn each_result_is_aligned_as_its_type() {
             args[result] += u64::from(off);
             let at = args[result] as u32;
             let trap = Trap::Misaligned { at, align };
-            assert_eq!(guest.call(function, &args), Err(End::Trap(trap)), "{function} {off}");
+            assert_eq!(
+                guest.call(function, &args),
+                Err(End::Trap(trap)),
+                "{function} {off}"
+            );
         }
     }
 }

@@ -28,13 +28,14 @@ fn buffers(guest: &mut Guest, lengths: &[usize]) -> Vec<(u64, usize)> {
 
 #[test]
 fn eight_buffers_are_one_step_of_the_backend() {
-    let lengths = [3, 0, 5, 1, 0, 7, 2, 4];
+    // Some lie side by side.
+    let lengths = [8, 0, 5, 1, 8, 0, 7, 2, 16, 4];
     let total: usize = lengths.iter().sum();
     let full = lengths.map(|len| len.to_string());
     let full: Vec<_> = full.into_iter().filter(|len| len != "0").collect();
     let full = full.join(", ");
     for waits in [false, true] {
-        let (disk, mut guest) = with_file(&numbered(100));
+        let (disk, mut guest) = with_file(&numbered(200));
         disk.set_later(waits);
         let bufs = buffers(&mut guest, &lengths);
         let [iovs, iovs_len] = guest.iovecs(&bufs);
@@ -52,7 +53,7 @@ fn eight_buffers_are_one_step_of_the_backend() {
         guest.set_flags(OPENED, FdFlags::APPEND);
         guest.ok("fd_write", &[OPENED, iovs, iovs_len, at]);
         assert_eq!(disk.calls(), [format!("append 0 [{full}]"), "stat".into()]);
-        assert_eq!(guest.tell(OPENED), Ok(100 + total as u64));
+        assert_eq!(guest.tell(OPENED), Ok(200 + total as u64));
         guest.ok("fd_pwrite", &[OPENED, iovs, iovs_len, 5, at]);
         assert_eq!(disk.calls(), [format!("append 0 [{full}]")]);
     }
@@ -77,7 +78,10 @@ fn no_bytes_ask_nothing_but_have_to_be_allowed() {
     assert_eq!(disk.calls(), [""; 0]);
     assert_eq!(guest.tell(OPENED), Ok(0));
     guest.narrow(OPENED, Rights::empty());
-    assert_eq!(guest.errno("fd_read", &[OPENED, 0, 0, at]), Errno::Notcapable);
+    assert_eq!(
+        guest.errno("fd_read", &[OPENED, 0, 0, at]),
+        Errno::Notcapable
+    );
 }
 
 #[test]
@@ -85,7 +89,11 @@ fn a_record_or_buffer_that_is_not_in_the_memory_traps_before_anything_moves() {
     let (disk, mut guest) = with_file(b"abc");
     let end = guest.memory.len() as u64;
     let (at, good) = (guest.room(4), guest.room(8));
-    let out = |at: u64, len: u64| Trap::OutOfBounds { at: at as u32, len, size: end };
+    let out = |at: u64, len: u64| Trap::OutOfBounds {
+        at: at as u32,
+        len,
+        size: end,
+    };
     for (bufs, at_fault, len) in [
         (&[(good, 8), (end - 7, 8)][..], end - 7, 8),
         (&[(good, 8), (end, 1)], end, 1),
@@ -132,7 +140,11 @@ fn more_bytes_together_than_a_result_can_say_are_refused() {
     for (n, errno) in [(63, Errno::Success), (64, Errno::Inval)] {
         let [iovs, iovs_len] = guest.iovecs(&vec![(0, whole); n]);
         disk.set_step(0);
-        assert_eq!(guest.errno("fd_write", &[OPENED, iovs, iovs_len, at]), errno, "{n}");
+        assert_eq!(
+            guest.errno("fd_write", &[OPENED, iovs, iovs_len, at]),
+            errno,
+            "{n}"
+        );
     }
 }
 
@@ -156,7 +168,10 @@ fn what_was_moved_before_an_error_counts_and_the_next_call_meets_it() {
                 format!("{call} 10 [2, 4]"),
             ];
             assert_eq!(disk.calls(), calls);
-            assert_eq!(guest.errno(function, &[OPENED, iovs, iovs_len, at]), Errno::Io);
+            assert_eq!(
+                guest.errno(function, &[OPENED, iovs, iovs_len, at]),
+                Errno::Io
+            );
             assert_eq!(guest.tell(OPENED), Ok(10));
         }
     }
@@ -191,7 +206,10 @@ fn records_that_a_read_overwrites_never_lead_out_of_the_memory() {
             guest.set(records + 8 * u64::from(n), &record);
         }
         let answer = guest.call("fd_read", &[OPENED, records, 40, at]);
-        assert!(matches!(answer, Err(End::Trap(Trap::OutOfBounds { .. }))), "{answer:?}");
+        assert!(
+            matches!(answer, Err(End::Trap(Trap::OutOfBounds { .. }))),
+            "{answer:?}"
+        );
     }
 }
 
@@ -209,7 +227,11 @@ fn a_stream_is_written_whole_and_read_as_far_as_it_is_there() {
     let [iovs, iovs_len] = guest.iovecs(&bufs);
     guest.ok("fd_read", &[STDIN, iovs, iovs_len, at]);
     assert_eq!(guest.u32(at), 7);
-    let read: Vec<_> = bufs.iter().flat_map(|&(at, len)| guest.bytes(at, len)).copied().collect();
+    let read: Vec<_> = bufs
+        .iter()
+        .flat_map(|&(at, len)| guest.bytes(at, len))
+        .copied()
+        .collect();
     assert_eq!(read, b"abcdefg\0\0\0\0\0\0\0");
 }
 

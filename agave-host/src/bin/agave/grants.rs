@@ -114,7 +114,7 @@ impl GrantFlags {
 
 /// The directory for what is compiled (XDG Base Directory Specification); `None` where there is
 /// none or it can't be made.
-fn cache() -> Option<PathBuf> {
+pub(super) fn cache() -> Option<PathBuf> {
     let absolute = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -126,7 +126,7 @@ fn cache() -> Option<PathBuf> {
     Some(cache)
 }
 
-fn log_refusal(refusal: &Refusal) {
+pub(super) fn log_refusal(refusal: &Refusal) {
     log::info!("{refusal}");
 }
 

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod demo;
 mod directories;
 mod grants;
 mod inspect;
@@ -44,6 +45,12 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Serve HTTP with a wasi:http/proxy component
     Serve(serve::Serve),
+    /// Try every major API of WASI with a program that is built in, and print a table of what it
+    /// found
+    ///
+    /// The program has a folder of its own, which is removed, and this machine's loopback
+    /// network. Exits with 1 where something failed.
+    Demo(demo::Demo),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -98,12 +105,16 @@ fn main() -> ExitCode {
             Command::Run(run) => run.run(),
             Command::Inspect(inspect) => inspect.run(),
             Command::Serve(serve) => serve.run(),
+            Command::Demo(demo) => demo.run(),
         }
     });
     let (told, code) = match result {
         Ok(code) => return code,
-        Err(Failure::Usage(told)) => (format!("{told} (see `agave --help`)"), 2),
-        Err(Failure::Failed(told)) => (told, 1),
+        Err(Failure::Usage(told)) => {
+            let told = on_one_line(&told);
+            (format!("{told} (see `agave --help`)"), 2)
+        }
+        Err(Failure::Failed(told)) => (on_one_line(&told), 1),
         Err(Failure::Trapped(told)) => (told, TRAPPED),
     };
     // Nobody may be there to read it.

@@ -198,15 +198,7 @@ fn run(
     });
     // What the program left behind, such as a name look-up, is not waited for.
     runtime.shutdown_background();
-    match ended? {
-        Ended::Exit(exit) => Ok(ExitCode::from(exit.code)),
-        Ended::BrokenPipe => Ok(ExitCode::from(BROKEN_PIPE)),
-        Ended::Output(error) => Err(Failure::Failed(format!(
-            "{}: its output can't be written: {error}",
-            path.display()
-        ))),
-        Ended::Failed(error) => Err(failure(path, &error)),
-    }
+    ended?.code(path)
 }
 
 fn load(path: &Path, grants: &Grants, engine: Engine) -> Result<Program, Failure> {
@@ -248,7 +240,7 @@ fn load(path: &Path, grants: &Grants, engine: Engine) -> Result<Program, Failure
 const NO_START: &str = "it is no command: it does not export a function `_start`";
 
 /// How a program ended, all of its output written.
-enum Ended {
+pub(super) enum Ended {
     Exit(Exit),
     /// Nobody reads its output any more.
     BrokenPipe,
@@ -257,8 +249,23 @@ enum Ended {
     Failed(RunError),
 }
 
+impl Ended {
+    /// The exit code of a program that lies at `path`, or what is said of it.
+    pub(super) fn code(self, path: &Path) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Exit(exit) => Ok(ExitCode::from(exit.code)),
+            Self::BrokenPipe => Ok(ExitCode::from(BROKEN_PIPE)),
+            Self::Output(error) => Err(Failure::Failed(format!(
+                "{}: its output can't be written: {error}",
+                path.display()
+            ))),
+            Self::Failed(error) => Err(failure(path, &error)),
+        }
+    }
+}
+
 /// Waits for the end of `run`, or of who reads its output, and until that is written.
-async fn ended(
+pub(super) async fn ended(
     run: impl Future<Output = Result<Exit, RunError>>,
     streams: &[SystemStdout; 2],
 ) -> Ended {

@@ -76,6 +76,11 @@ impl Serve {
             .build()?
             .load(&bytes)
             .map_err(|error| failed(&error))?;
+        if program.is_module() {
+            return Err(failed(
+                &"it is a core module, and only a component can answer requests: use `agave run`",
+            ));
+        }
         if program.is_command() && !program.is_proxy() {
             let told = "it runs and ends (it exports wasi:cli/run@0.2): use `agave run`";
             return Err(failed(&told));

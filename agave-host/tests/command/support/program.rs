@@ -1,4 +1,4 @@
-//! The guest of many programs, run as a process.
+//! Programs run as processes, the guest of many programs above all.
 
 use super::PATIENCE;
 use super::server::{self, Output, agave, guest, run};
@@ -12,7 +12,7 @@ pub(crate) fn command(flags: &[&str], program: &[&str]) -> Output {
     run(&[&["run"], flags, &[&guest("command")], program].concat())
 }
 
-/// A program of the guest that runs, its streams in the test's hands. Dropping it kills it, and
+/// A program that runs, its streams in the test's hands. Dropping it kills it, and
 /// so does a test that waits for too long.
 pub(crate) struct Program {
     child: Option<Child>,
@@ -21,11 +21,14 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(flags: &[&str], program: &[&str]) -> Self {
+        Self::run(&[flags, &[&guest("command")], program].concat())
+    }
+
+    /// Starts `agave run` with `arguments`: flags, any program, and its own arguments.
+    pub(crate) fn run(arguments: &[&str]) -> Self {
         let child = agave()
             .arg("run")
-            .args(flags)
-            .arg(guest("command"))
-            .args(program)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -69,12 +72,37 @@ impl Program {
         String::from_utf8(bytes).expect("text")
     }
 
+    /// Its next line of standard error, without the line feed.
+    pub(crate) fn message(&mut self) -> String {
+        let stderr = self.child().stderr.as_mut().expect("its messages");
+        line(stderr)
+    }
+
+    /// Its next line of standard output, without the line feed.
+    pub(crate) fn line(&mut self) -> String {
+        let stdout = self.child().stdout.as_mut().expect("its output");
+        line(stdout)
+    }
+
     /// Closes its input, and waits until it ends by itself.
     pub(crate) fn ended(mut self) -> Output {
         let mut child = self.child.take().expect("it runs");
         drop(child.stdin.take());
         server::ended(child)
     }
+}
+
+/// Takes a line and no more: the rest is for who reads next.
+fn line(stream: &mut impl Read) -> String {
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    loop {
+        stream.read_exact(&mut byte).expect("it writes");
+        match byte {
+            [b'\n'] => break,
+            [byte] => line.push(byte),
+        }
+    }
+    String::from_utf8(line).expect("text")
 }
 
 impl Drop for Program {

@@ -222,15 +222,14 @@ impl Contents {
     fn write(&self, name: &str, offset: Option<u64>, bufs: &[&[u8]]) -> Op<Result<usize>> {
         let lengths: Vec<_> = bufs.iter().map(|buf| buf.len()).collect();
         let moved = self.moves(name, offset.unwrap_or(0), &lengths);
-        let written = moved.map(|len| {
+        if let Ok(len) = moved {
             let mut contents = self.file.lock().unwrap();
             let at = offset.map_or(contents.len(), |offset| offset as usize);
             let size = contents.len().max(at + len);
             contents.resize(size, 0);
             contents[at..at + len].copy_from_slice(&bufs.concat()[..len]);
-            len
-        });
-        self.disk.op(written)
+        }
+        self.disk.op(moved)
     }
 }
 
