@@ -2,7 +2,7 @@
 
 use super::ctx::Leave;
 use super::stream::IncomingStream;
-use super::{CloseStatus, ErrorCode, Limits, MessageType, OutgoingMessage, Piece, Socket};
+use super::{CloseStatus, ErrorCode, Limits, Message, MessageType, OutgoingMessage, Piece, Socket};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -16,47 +16,6 @@ use wasi_io::{DynInputStream, Pollable, SharedWaker};
 /// So many parts of messages are taken in one go, while none is whole, before other tasks get
 /// their turn.
 const PIECES_MAX: usize = 32;
-
-/// A whole message (`agave:websocket/types.message`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
-    /// UTF-8.
-    Text(String),
-    /// Any bytes.
-    Binary(Bytes),
-}
-
-impl Message {
-    /// How many bytes it has.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(bytes) => bytes.len(),
-        }
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn new(kind: MessageType, data: Bytes) -> Result<Self, ErrorCode> {
-        Ok(match kind {
-            MessageType::Binary => Self::Binary(data),
-            MessageType::Text => {
-                let text = String::from_utf8(data.into());
-                Self::Text(text.map_err(|_| ErrorCode::InvalidUtf8)?)
-            }
-        })
-    }
-
-    fn into_parts(self) -> (MessageType, Bytes) {
-        match self {
-            Self::Text(text) => (MessageType::Text, text.into()),
-            Self::Binary(bytes) => (MessageType::Binary, bytes),
-        }
-    }
-}
 
 /// A `connection` (`agave:websocket/types.connection`). Dropped, it is closed with code 1001.
 pub struct Connection {

@@ -108,7 +108,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         if let Phase::Open = self.phase
             && let Err(error) = self.write(cx)
         {
-            return Poll::Ready(code(error));
+            // The peer may have said why it takes nothing any more.
+            return match self.poll_read(cx) {
+                Poll::Pending => Poll::Ready(code(error)),
+                end => end,
+            };
         }
         if let Poll::Ready(end) = self.poll_read(cx) {
             return Poll::Ready(end);
@@ -405,5 +409,123 @@ fn code(error: Error) -> ErrorCode {
             ErrorCode::MessageTooBig(max_size as u64)
         }
         other => ErrorCode::InternalError(Some(other.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::websocket::Socket;
+    use crate::websocket::memory::{LinkSocket, link};
+    use core::future::poll_fn;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    /// A server's connection over a network that holds `network` bytes, and its peer.
+    fn served(
+        network: usize,
+        ping_interval: u64,
+    ) -> (LinkSocket, Driver<DuplexStream>, DuplexStream) {
+        let limits = Limits {
+            message: 1 << 20,
+            queue: 1 << 10,
+            ping_interval,
+        };
+        let (socket, port) = link(limits.queue);
+        let (io, peer) = duplex(network);
+        let driver = Driver::new(io, Role::Server, port, limits, None);
+        (socket, driver, peer)
+    }
+
+    fn binary(len: usize) -> Piece {
+        Piece {
+            kind: MessageType::Binary,
+            data: Bytes::from(std::vec![0; len]),
+            last: true,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_close_does_not_wait_for_a_peer_that_does_not_read() {
+        for part in [10, 100_000] {
+            let (mut socket, driver, _peer) = served(64, 0);
+            let start = Instant::now();
+            socket.send(binary(part)).unwrap();
+            socket.send(binary(part)).unwrap();
+            drop(socket);
+            driver.await;
+            let waited = start.elapsed();
+            assert!(waited >= CLOSE_TIMEOUT, "{waited:?}");
+            assert!(waited < CLOSE_TIMEOUT * 3, "{waited:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_closes_is_told_so_when_the_peer_does_not_answer() {
+        for (len, network) in [(0, 1 << 10), (100_000, 64)] {
+            let (mut socket, driver, _peer) = served(network, 0);
+            socket.send(binary(len)).unwrap();
+            socket.close(None, ErrorCode::ClosedHere);
+            driver.await;
+            let end = poll_fn(|cx| socket.poll_receive(cx)).await;
+            assert_eq!(end, Err(ErrorCode::ClosedHere));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_is_not_listened_to_is_not_silent() {
+        let second = Duration::from_secs(1);
+        let (mut socket, driver, mut peer) = served(1 << 16, second.as_nanos() as u64);
+        let driver = tokio::spawn(driver);
+        // Empty messages, masked: more than the queue takes.
+        peer.write_all(&[0x82, 0x80, 0, 0, 0, 0].repeat(100))
+            .await
+            .unwrap();
+        tokio::time::sleep(second * 10).await;
+        for _ in 0..100 {
+            poll_fn(|cx| socket.poll_receive(cx)).await.unwrap();
+        }
+        assert!(!driver.is_finished());
+        // From now on it is: it is asked, and does not answer.
+        let start = Instant::now();
+        let mut ping = [0; 2];
+        peer.read_exact(&mut ping).await.unwrap();
+        assert_eq!(ping, [0x89, 0]);
+        let end = poll_fn(|cx| socket.poll_receive(cx)).await;
+        assert_eq!(end, Err(ErrorCode::PingTimeout));
+        assert!(start.elapsed() < second * 3);
+        driver.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_comes_slowly_is_a_sign_of_its_peer() {
+        let second = Duration::from_secs(1);
+        let (mut socket, driver, mut peer) = served(1 << 16, second.as_nanos() as u64);
+        tokio::spawn(driver);
+        let mut frame = std::vec::Vec::from([0x82, 0x80 + 10, 0, 0, 0, 0]);
+        frame.extend([7; 10]);
+        for byte in frame {
+            tokio::time::sleep(second / 2).await;
+            peer.write_all(&[byte]).await.unwrap();
+        }
+        let message = poll_fn(|cx| socket.poll_receive(cx)).await;
+        assert_eq!(message.unwrap().data, [7; 10][..]);
+    }
+
+    #[tokio::test]
+    async fn a_long_message_is_sent_in_fragments() {
+        let (mut socket, driver, peer) = served(1 << 10, 0);
+        tokio::spawn(driver);
+        socket.send(binary(2 * FRAGMENT + 1)).unwrap();
+        let mut peer = tokio::io::BufReader::new(peer);
+        for (first, len) in [(0x02, FRAGMENT), (0x00, FRAGMENT), (0x80, 1)] {
+            assert_eq!(peer.read_u8().await.unwrap(), first);
+            let told = match peer.read_u8().await.unwrap() {
+                127 => peer.read_u64().await.unwrap() as usize,
+                len => usize::from(len),
+            };
+            assert_eq!(told, len);
+            let mut content = std::vec![1; len];
+            peer.read_exact(&mut content).await.unwrap();
+        }
     }
 }
