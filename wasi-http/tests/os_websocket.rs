@@ -75,7 +75,7 @@ impl Service {
                         assert!(is_upgrade(&request));
                         let (request, answer) = match server.upgrade(request, Scheme::Http) {
                             Ok(asked) => asked,
-                            Err(response) => return Ok(response),
+                            Err(response) => return Ok(*response),
                         };
                         tokio::spawn(handle(request, ctx));
                         let given: Option<hyper::Response<HyperBody>> = answer.await;
@@ -380,12 +380,12 @@ async fn each_hostile_frame_gets_its_close_code() {
         raw.write(&frames.concat());
         assert_eq!(raw.closed(), Some(code), "{name}");
         let end = soon(told.recv()).await.unwrap();
-        let expected = match (&end, code) {
-            (ErrorCode::ProtocolError(Some(_)), 1002) => true,
-            (ErrorCode::InvalidUtf8, 1007) => true,
-            (ErrorCode::MessageTooBig(1000), 1009) => true,
-            _ => false,
-        };
+        let expected = matches!(
+            (&end, code),
+            (ErrorCode::ProtocolError(Some(_)), 1002)
+                | (ErrorCode::InvalidUtf8, 1007)
+                | (ErrorCode::MessageTooBig(1000), 1009)
+        );
         assert!(expected, "{name}: {end}");
     }
 }

@@ -71,26 +71,26 @@ impl Server {
         &self,
         mut request: http::Request<Incoming>,
         scheme: Scheme,
-    ) -> Result<(UpgradeRequest, Answer), http::Response<HyperBody>> {
+    ) -> Result<(UpgradeRequest, Answer), Box<http::Response<HyperBody>>> {
         if *self.stop.borrow() {
-            return Err(refusal(StatusCode::SERVICE_UNAVAILABLE));
+            return Err(Box::new(refusal(StatusCode::SERVICE_UNAVAILABLE)));
         }
         let headers = request.headers();
         if headers.get(header::SEC_WEBSOCKET_VERSION) != Some(&HeaderValue::from_static("13")) {
             let mut response = refusal(StatusCode::UPGRADE_REQUIRED);
             let version = HeaderValue::from_static("13");
             (response.headers_mut()).insert(header::SEC_WEBSOCKET_VERSION, version);
-            return Err(response);
+            return Err(Box::new(response));
         }
         // 16 bytes in base64.
         let key = headers.get(header::SEC_WEBSOCKET_KEY);
         let Some(key) = key.filter(|key| key.len() == 24) else {
-            return Err(refusal(StatusCode::BAD_REQUEST));
+            return Err(Box::new(refusal(StatusCode::BAD_REQUEST)));
         };
         let key = derive_accept_key(key.as_bytes());
         let on_upgrade = hyper::upgrade::on(&mut request);
         let request = convert::request_from_hyper(request, scheme)
-            .map_err(|_| refusal(StatusCode::BAD_REQUEST))?;
+            .map_err(|_| Box::new(refusal(StatusCode::BAD_REQUEST)))?;
         let (answer, answered) = oneshot::channel();
         let responder = OsResponder {
             key,
