@@ -542,7 +542,12 @@ fn the_guests_options_only_lower_the_limit_on_messages() {
     let ctx = WasiWebSocketCtx::new()
         .connector(Arc::new(recorder.clone()))
         .limits(limits());
-    for (asked, given) in [(None, 100), (Some(7), 7), (Some(u64::MAX), 100)] {
+    for (asked, given) in [
+        (None, 100),
+        (Some(7), 7),
+        (Some(0), 1),
+        (Some(u64::MAX), 100),
+    ] {
         let options = Options {
             max_message_size: asked,
             ping_interval: Some(5),

@@ -41,7 +41,8 @@ impl Default for Limits {
 pub struct Options {
     /// How long the connection may take to be made, in nanoseconds.
     pub connect_timeout: Option<Duration>,
-    /// The longest message that is received, in bytes; the host's limit holds as well.
+    /// The longest message, in bytes, in both directions, at least 1; the host's limit holds as
+    /// well.
     pub max_message_size: Option<u64>,
     /// See [`Limits::ping_interval`].
     pub ping_interval: Option<Duration>,
@@ -196,9 +197,8 @@ impl WasiWebSocketCtx {
         };
         let mut limits = self.limits;
         if let Some(max) = options.max_message_size {
-            limits.message = limits
-                .message
-                .min(usize::try_from(max).unwrap_or(usize::MAX));
+            let max = usize::try_from(max).unwrap_or(usize::MAX);
+            limits.message = limits.message.min(max.max(1));
         }
         limits.ping_interval = options.ping_interval.unwrap_or(limits.ping_interval);
         let leave = self.leave()?;

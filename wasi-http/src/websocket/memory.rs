@@ -103,8 +103,13 @@ pub struct LinkSocket(Arc<Mutex<State>>);
 impl Socket for LinkSocket {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, ErrorCode>> {
         let mut state = self.0.lock();
+        let full = state.incoming.cost >= state.limit;
         if let Some(piece) = state.incoming.pop() {
-            let port = state.port.take();
+            // The port waits for room only while there is none.
+            let port = match full && state.incoming.cost < state.limit {
+                true => state.port.take(),
+                false => None,
+            };
             drop(state);
             wake([port]);
             return Poll::Ready(Ok(piece));
