@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use wasi_cli::WasiCliCtx;
 use wasi_clocks::WasiClocksCtx;
 use wasi_filesystem::{Directory, WasiFilesystemCtx};
+use wasi_http::websocket::{Connector, WasiWebSocketCtx};
 use wasi_http::{Client, WasiHttpCtx};
 use wasi_io::WasiIoCtx;
 use wasi_preview1::WasiPreview1Ctx;
@@ -24,6 +25,7 @@ pub struct Ctx {
     pub(crate) sockets: WasiSocketsCtx,
     pub(crate) cli: WasiCliCtx,
     pub(crate) http: WasiHttpCtx,
+    pub(crate) websocket: WasiWebSocketCtx,
     pub(crate) listeners: Vec<Arc<dyn TcpListener>>,
     pub(crate) limits: Limits,
 }
@@ -45,6 +47,7 @@ impl Ctx {
             sockets: WasiSocketsCtx::new(),
             cli: WasiCliCtx::default(),
             http: WasiHttpCtx::default(),
+            websocket: WasiWebSocketCtx::new(),
             listeners: Vec::new(),
             limits: Limits::new(),
         })
@@ -103,9 +106,10 @@ impl CtxBuilder {
         self.sockets(sockets.allow_name_lookup(true))
     }
 
-    /// What `policy` permits: sockets and names on `network`, outgoing HTTP through `client`.
-    /// What the guest looks up is granted to it for as long as its monotonic clock says. It
-    /// takes the place of sockets and HTTP that were set before.
+    /// What `policy` permits: sockets and names on `network`, outgoing HTTP through `client`, and
+    /// WebSockets through their connector ([`CtxBuilder::websocket_connector`]). What the guest
+    /// looks up is granted to it for as long as its monotonic clock says. It takes the place of
+    /// sockets and HTTP that were set before.
     ///
     /// ```
     /// use agave_host::Ctx;
@@ -129,8 +133,9 @@ impl CtxBuilder {
         client: Arc<dyn Client>,
     ) -> Self {
         let network = policy.network(network, self.0.clocks.monotonic().clone());
-        self.network(network)
-            .http(WasiHttpCtx::new().client(client).policy(policy.clone()))
+        let mut this = self.network(network);
+        this.0.websocket = this.0.websocket.policy(policy.clone());
+        this.http(WasiHttpCtx::new().client(client).policy(policy.clone()))
     }
 
     /// Sockets, with limits of your own.
@@ -147,6 +152,20 @@ impl CtxBuilder {
     /// Outgoing HTTP, and limits of HTTP both ways.
     pub fn http(mut self, http: WasiHttpCtx) -> Self {
         self.0.http = http;
+        self
+    }
+
+    /// WebSockets to others through `connector`, such as `wasi_http::os::OsClient`; as far
+    /// as the policy permits where one is set, before or after.
+    pub fn websocket_connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.0.websocket = self.0.websocket.connector(connector);
+        self
+    }
+
+    /// WebSockets to others, and limits of those both ways; without the policy that was set
+    /// before.
+    pub fn websocket(mut self, websocket: WasiWebSocketCtx) -> Self {
+        self.0.websocket = websocket;
         self
     }
 

@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::{Context, Poll, ready};
-use wasi_clocks::Sleep;
+use wasi_clocks::{Sleep, WasiClocksCtx};
 use wasi_io::{BoxFuture, Pollable};
+use wasi_types::Duration;
 
 /// What runs the guests that their requests no longer wait for.
 pub trait Executor: Send + Sync + 'static {
@@ -77,6 +78,61 @@ impl Guest {
         let run = core::mem::replace(&mut self.run, Box::pin(core::future::pending()));
         self.run = self.executor.relocate(run);
         self.run.as_mut().poll(cx)
+    }
+}
+
+/// A guest that may live long, with a time limit that can be lifted.
+pub(crate) struct Timed {
+    guest: Guest,
+    clocks: WasiClocksCtx,
+    timeout: Option<Duration>,
+    limit: Option<(Sleep, TimedOut)>,
+}
+
+impl Timed {
+    /// `timeout` begins now.
+    pub(crate) fn new(guest: Guest, clocks: WasiClocksCtx, timeout: Option<Duration>) -> Self {
+        let mut timed = Self {
+            guest,
+            clocks,
+            timeout,
+            limit: None,
+        };
+        timed.restart();
+        timed
+    }
+
+    /// The guest has its time once more.
+    pub(crate) fn restart(&mut self) {
+        self.limit = self.timeout.map(|timeout| {
+            let deadline = self.clocks.now().saturating_add(timeout);
+            let timed_out = TimedOut(timeout / 1_000_000);
+            (self.clocks.sleep_until(deadline), timed_out)
+        });
+    }
+
+    /// The guest has all the time it wants.
+    pub(crate) fn lift(&mut self) {
+        self.limit = None;
+    }
+
+    /// Once it is ready, the guest is to be dropped.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<wasmtime::Result<()>> {
+        let before = self.guest.interruptions.load(Ordering::Relaxed);
+        let poll = self.guest.poll(cx);
+        if poll.is_ready() {
+            return poll;
+        }
+        // Where it waits for more than its next turn, what it computed so far was a moment.
+        let counter = &self.guest.interruptions;
+        let _ = counter.compare_exchange(before, 0, Ordering::Relaxed, Ordering::Relaxed);
+        match &mut self.limit {
+            None => Poll::Pending,
+            Some((sleep, timed_out)) => {
+                ready!(sleep.poll_ready(cx));
+                Poll::Ready(Err((*timed_out).into()))
+            }
+        }
     }
 }
 

@@ -34,6 +34,6 @@ pub use limits::Limits;
 pub use link::{add_to_linker, add_to_module_linker};
 pub use program::{LoadError, Program};
 pub use run::RunError;
-pub use service::{RequestNumber, ServeError, Service};
+pub use service::{RequestNumber, ServeError, Service, Serving};
 pub use state::HostState;
 pub use wasi_io::BoxFuture;

@@ -2,7 +2,7 @@ use crate::HostState;
 use wasmtime::component::Linker;
 
 /// Links every interface of the worlds `wasi:cli/command@0.2.12` and
-/// `wasi:http/proxy@0.2.12`, granted or not.
+/// `wasi:http/proxy@0.2.12`, and `agave:websocket@0.1.0`, granted or not.
 ///
 /// # Errors
 /// One of them is in the linker already.
@@ -13,7 +13,8 @@ pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     wasi_filesystem::p2::add_to_linker(linker)?;
     wasi_sockets::p2::add_to_linker(linker)?;
     wasi_cli::p2::add_to_linker(linker)?;
-    wasi_http::p2::add_to_linker(linker)
+    wasi_http::p2::add_to_linker(linker)?;
+    wasi_http::websocket::p2::add_to_linker(linker)
 }
 
 /// Links `wasi_snapshot_preview1`, and `wasi_unstable` before it, for core modules.

@@ -8,6 +8,7 @@ pub(crate) const RUN: &str = "wasi:cli/run@0.2.12";
 /// The function of a core module that runs.
 pub(crate) const START: &str = "_start";
 pub(crate) const INCOMING_HANDLER: &str = "wasi:http/incoming-handler@0.2.12";
+pub(crate) const WEBSOCKET_HANDLER: &str = "agave:websocket/handler@0.1.0";
 
 /// Why a program can't be loaded or has no such service; each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +95,15 @@ impl Program {
     pub fn is_proxy(&self) -> bool {
         match &self.pre {
             Pre::Component(pre) => export(pre, INCOMING_HANDLER, "handle").is_ok(),
+            Pre::Module(_) => false,
+        }
+    }
+
+    /// Whether it exports `agave:websocket/handler@0.1`: a [`Service`](crate::Service) gives it
+    /// the requests for WebSockets.
+    pub fn is_websocket_server(&self) -> bool {
+        match &self.pre {
+            Pre::Component(pre) => export(pre, WEBSOCKET_HANDLER, "handle").is_ok(),
             Pre::Module(_) => false,
         }
     }

@@ -2,13 +2,16 @@ use crate::guest::TimedOut;
 use crate::limits::Limiter;
 use crate::{Ctx, Limits};
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 use wasi_cli::p2::{WasiCliCtxView, WasiCliView};
 use wasi_clocks::p2::{WasiClocksCtxView, WasiClocksView};
-use wasi_clocks::{Instant, Sleep};
+use wasi_clocks::{Instant, Sleep, WasiClocksCtx};
 use wasi_filesystem::p2::{WasiFilesystemCtxView, WasiFilesystemView};
 use wasi_http::p2::{WasiHttpCtxView, WasiHttpView};
+use wasi_http::websocket::p2::{WasiWebSocketCtxView, WasiWebSocketView};
+use wasi_http::websocket::{CloseStatus, Connection};
 use wasi_io::BoxFuture;
 use wasi_io::p2::{WasiIoCtxView, WasiIoView};
 use wasi_preview1::WasiPreview1Ctx;
@@ -16,6 +19,7 @@ use wasi_preview1::wasmtime::WasiPreview1View;
 use wasi_random::WasiRandomCtx;
 use wasi_random::p2::WasiRandomView;
 use wasi_sockets::p2::{WasiSocketsCtxView, WasiSocketsView};
+use wasi_types::Duration;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Memory, Store, UpdateDeadline};
 
@@ -101,6 +105,25 @@ impl HostState {
         });
         (sleep, self.interruptions.clone())
     }
+
+    /// Starts a run whose time others keep: the clocks for that, how long it is, and the count
+    /// of ticks that found it computing.
+    pub(crate) fn begin_untimed(&mut self) -> (WasiClocksCtx, Option<Duration>, Arc<AtomicU32>) {
+        self.interruptions.store(0, Ordering::Relaxed);
+        let timeout = self.ctx.limits.timeout_after();
+        (self.ctx.clocks.clone(), timeout, self.interruptions.clone())
+    }
+
+    /// Closes the WebSockets of a guest that failed, with code 1011.
+    pub(crate) fn fail_connections(&mut self) {
+        for entry in self.table.iter_mut() {
+            if let Some(connection) = entry.downcast_mut::<Connection>() {
+                let (code, reason) = (1011, String::new());
+                // It may have ended.
+                let _ = connection.close(Some(CloseStatus { code, reason }));
+            }
+        }
+    }
 }
 
 macro_rules! views {
@@ -123,6 +146,15 @@ views! {
     WasiCliView { cli } -> WasiCliCtxView;
     WasiHttpView { http } -> WasiHttpCtxView;
     WasiFilesystemView { filesystem } -> WasiFilesystemCtxView;
+}
+
+impl WasiWebSocketView for HostState {
+    fn websocket(&mut self) -> WasiWebSocketCtxView<'_> {
+        WasiWebSocketCtxView {
+            ctx: &self.ctx.websocket,
+            table: &mut self.table,
+        }
+    }
 }
 
 impl WasiRandomView for HostState {

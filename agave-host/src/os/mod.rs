@@ -2,6 +2,7 @@
 
 mod cores;
 mod server;
+mod stream;
 
 pub use cores::Cores;
 pub use server::{Server, ServerOptions};

@@ -1,6 +1,8 @@
-//! An HTTP server (HTTP/1.1 and h2c) that hands its requests to a [`Service`].
+//! An HTTP server (HTTP/1.1 and h2c) that hands its requests, and those for WebSockets, to a
+//! [`Service`].
 
 use super::cores::{self, Cores};
+use super::stream::{Gone, Stream};
 use crate::{ServeError, Service};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -20,6 +22,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use wasi_http::memory::Full;
+use wasi_http::os::websocket::{self, is_upgrade};
 use wasi_http::os::{HyperBody, request_from_hyper, response_to_hyper};
 use wasi_http::{Body, Scheme};
 
@@ -45,8 +48,8 @@ impl ServerOptions {
         }
     }
 
-    /// How many guests run at once; 1,000. Four times as many requests wait for their turn,
-    /// 30 seconds at most; the others get a 503.
+    /// How many guests run at once, those with a WebSocket included; 1,000. Four times as many
+    /// requests wait for their turn, 30 seconds at most; the others get a 503.
     pub fn max_concurrent(mut self, guests: u32) -> Self {
         self.max_concurrent = guests.max(1);
         self.max_waiting = (guests as usize).saturating_mul(4);
@@ -110,26 +113,24 @@ impl Server {
         &self.cores
     }
 
-    /// Serves until `end` is ready; then stops accepting, lets what is in flight finish within
-    /// the grace, and returns. Call it in a tokio runtime, which does the accepting only.
+    /// Serves until `end` is ready; then stops accepting, closes all WebSockets with code 1001,
+    /// lets what is in flight finish within the grace, and returns. Call it in a tokio runtime, which does the accepting only.
     ///
     /// # Errors
     /// The system has no threads left. What one connection suffers is no error.
     pub async fn serve(self, service: Service, end: impl Future<Output = ()>) -> io::Result<()> {
-        let admission = Arc::new(Admission::new(&self.options));
         let grace = self.options.grace;
+        let site = Arc::new(Site {
+            service,
+            admission: Admission::new(&self.options),
+            websockets: websocket::Server::new(),
+        });
         let mut workers = Vec::new();
         let mut threads = Vec::new();
         for (index, runtime) in self.runtimes.into_iter().enumerate() {
             let (sender, receiver) = mpsc::unbounded_channel();
             let open = Arc::new(AtomicUsize::new(0));
-            let main = work(
-                receiver,
-                open.clone(),
-                service.clone(),
-                admission.clone(),
-                grace,
-            );
+            let main = work(receiver, open.clone(), site.clone(), grace);
             threads.push(cores::start(index, runtime, main)?);
             workers.push(Worker { sender, open });
         }
@@ -139,6 +140,7 @@ impl Server {
             () = end => {}
         }
         drop(listener);
+        site.websockets.close_all();
         // Closed channels tell the cores to finish.
         drop(workers);
         let joined = tokio::task::spawn_blocking(move || {
@@ -183,8 +185,7 @@ async fn accept(listener: &tokio::net::TcpListener, workers: &[Worker]) {
 async fn work(
     mut connections: mpsc::UnboundedReceiver<TcpStream>,
     open: Arc<AtomicUsize>,
-    service: Service,
-    admission: Arc<Admission>,
+    site: Arc<Site>,
     grace: Duration,
 ) {
     let graceful = GracefulShutdown::new();
@@ -198,24 +199,24 @@ async fn work(
             open.fetch_sub(1, Ordering::Relaxed);
             continue;
         };
-        let (service, admission) = (service.clone(), admission.clone());
+        let (stream, gone) = Stream::new(stream, open.clone());
+        let site = site.clone();
         let answers = service_fn(move |request| {
-            let (service, admission) = (service.clone(), admission.clone());
-            async move { Ok::<_, Infallible>(answer(&service, &admission, request).await) }
+            let (site, gone) = (site.clone(), gone.clone());
+            async move { Ok::<_, Infallible>(site.answer(request, gone).await) }
         });
-        let connection = http.serve_connection(TokioIo::new(stream), answers);
+        let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), answers);
         let connection = graceful.watch(connection.into_owned());
-        let open = open.clone();
         tokio::spawn(async move {
             // An error is the client's: it left, or spoke no HTTP and was told so.
             let _ = connection.await;
-            open.fetch_sub(1, Ordering::Relaxed);
         });
     }
     let finish = async {
         graceful.shutdown().await;
-        // Guests that outlived their responses.
-        admission.all_ended().await;
+        // Guests that outlived their responses, and those with WebSockets.
+        site.admission.all_ended().await;
+        site.websockets.closed().await;
     };
     let _ = tokio::time::timeout(grace, finish).await;
 }
@@ -271,35 +272,96 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// A response to every request.
-async fn answer(
-    service: &Service,
-    admission: &Admission,
-    request: http::Request<Incoming>,
-) -> http::Response<HyperBody> {
-    let Some(permit) = admission.enter().await else {
-        let mut busy = plain(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many requests at once\n",
-        );
-        let soon = HeaderValue::from_static("1");
-        busy.headers_mut().insert(header::RETRY_AFTER, soon);
-        return busy;
+/// What answers the requests of all cores.
+struct Site {
+    service: Service,
+    admission: Admission,
+    websockets: websocket::Server,
+}
+
+impl Site {
+    /// A response to every request. `gone` tells when its connection has.
+    async fn answer(
+        &self,
+        request: http::Request<Incoming>,
+        gone: Gone,
+    ) -> http::Response<HyperBody> {
+        if self.service.answers_websocket() && is_upgrade(&request) {
+            return self.upgrade(request, gone).await;
+        }
+        if !self.service.answers_http() {
+            return upgrade_required();
+        }
+        let Some(permit) = self.admission.enter().await else {
+            return busy();
+        };
+        let request = match request_from_hyper(request, Scheme::Http) {
+            Ok(request) => request,
+            Err(_) => return plain(StatusCode::BAD_REQUEST, "the request is not valid\n"),
+        };
+        match self.service.handle_holding(request, permit).await {
+            Ok(response) => response_to_hyper(response).unwrap_or_else(|_| {
+                let told = "the program's response is not valid\n";
+                plain(StatusCode::INTERNAL_SERVER_ERROR, told)
+            }),
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// The response to a request for a WebSocket.
+    async fn upgrade(
+        &self,
+        request: http::Request<Incoming>,
+        gone: Gone,
+    ) -> http::Response<HyperBody> {
+        let (request, answer) = match self.websockets.upgrade(request, Scheme::Http) {
+            Ok(upgrade) => upgrade,
+            Err(response) => return *response,
+        };
+        let Some(permit) = self.admission.enter().await else {
+            return busy();
+        };
+        match self.service.upgrade(request, answer, permit).await {
+            Ok((response, serving)) => {
+                match response.status() {
+                    StatusCode::SWITCHING_PROTOCOLS => serving.connected(gone.wait()),
+                    _ => serving.go_on(),
+                }
+                response
+            }
+            Err(error) => failed(&error),
+        }
+    }
+}
+
+/// The response where too much is asked for.
+fn busy() -> http::Response<HyperBody> {
+    let mut busy = plain(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "too many requests at once\n",
+    );
+    let soon = HeaderValue::from_static("1");
+    busy.headers_mut().insert(header::RETRY_AFTER, soon);
+    busy
+}
+
+/// The response of a program that speaks nothing but WebSocket (RFC 9110, section 15.5.22).
+fn upgrade_required() -> http::Response<HyperBody> {
+    let told = "this is a WebSocket: ask for an upgrade\n";
+    let mut response = plain(StatusCode::UPGRADE_REQUIRED, told);
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    response
+}
+
+fn failed(error: &ServeError) -> http::Response<HyperBody> {
+    let told = match error {
+        ServeError::NoResponse => "the program gave no response\n",
+        ServeError::Guest(_) => "the program answered with an error\n",
+        ServeError::Failed(_) => "the program failed\n",
     };
-    let request = match request_from_hyper(request, Scheme::Http) {
-        Ok(request) => request,
-        Err(_) => return plain(StatusCode::BAD_REQUEST, "the request is not valid\n"),
-    };
-    let failed = match service.handle_holding(request, permit).await {
-        Ok(response) => match response_to_hyper(response) {
-            Ok(response) => return response,
-            Err(_) => "the program's response is not valid\n",
-        },
-        Err(ServeError::NoResponse) => "the program gave no response\n",
-        Err(ServeError::Guest(_)) => "the program answered with an error\n",
-        Err(ServeError::Failed(_)) => "the program failed\n",
-    };
-    plain(StatusCode::INTERNAL_SERVER_ERROR, failed)
+    plain(StatusCode::INTERNAL_SERVER_ERROR, told)
 }
 
 fn plain(status: StatusCode, text: &'static str) -> http::Response<HyperBody> {

@@ -2,11 +2,14 @@
 
 use super::answer::{Answer, Sender};
 use super::{Inner, RequestNumber};
-use crate::HostState;
-use crate::guest::{Guest, limited};
+use crate::guest::{Guest, Timed, limited};
+use crate::program::{INCOMING_HANDLER, WEBSOCKET_HANDLER};
+use crate::{HostState, LoadError};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use wasi_http::p2::{WasiHttpView, new_incoming_request, new_response_outparam};
+use wasi_http::websocket::UpgradeRequest;
+use wasi_http::websocket::p2::{WasiWebSocketView, new_upgrade_request};
 use wasi_http::{IncomingRequest, Request, ResponseOutparam};
 use wasmtime::component::{Resource, TypedFunc};
 use wasmtime::{Result, Store};
@@ -39,8 +42,9 @@ impl Instance {
         if let Some(handle) = self.handle {
             return Ok(handle);
         }
+        let export = (service.handle).ok_or(LoadError::NoExport(INCOMING_HANDLER))?;
         let instance = service.pre.instantiate_async(&mut self.store).await?;
-        let handle = instance.get_typed_func(&mut self.store, service.handle)?;
+        let handle = instance.get_typed_func(&mut self.store, export)?;
         self.handle = Some(handle);
         Ok(handle)
     }
@@ -54,6 +58,15 @@ impl Instance {
         handle
             .call_async(&mut self.store, (request, outparam))
             .await
+    }
+
+    async fn connect(&mut self, service: &Inner, request: UpgradeRequest) -> Result<()> {
+        let export = (service.websocket).ok_or(LoadError::NoExport(WEBSOCKET_HANDLER))?;
+        let instance = service.pre.instantiate_async(&mut self.store).await?;
+        let handle: TypedFunc<(Resource<UpgradeRequest>,), ()> =
+            instance.get_typed_func(&mut self.store, export)?;
+        let request = new_upgrade_request(self.store.data_mut().websocket().table, request)?;
+        handle.call_async(&mut self.store, (request,)).await
     }
 }
 
@@ -84,4 +97,28 @@ pub(super) fn start(
         Ok(())
     };
     Guest::new(Box::pin(run), interruptions, executor)
+}
+
+/// Gives the request for a WebSocket to an instance that is made for it.
+pub(super) fn connect(
+    service: &Arc<Inner>,
+    number: u64,
+    request: UpgradeRequest,
+    hold: impl Send + 'static,
+) -> Timed {
+    let mut instance = Instance::new(service);
+    instance.number.set(number);
+    let (clocks, timeout, interruptions) = instance.store.data_mut().begin_untimed();
+    let (service, executor) = (service.clone(), service.executor.clone());
+    let run = async move {
+        let result = instance.connect(&service, request).await;
+        if result.is_err() {
+            instance.store.data_mut().fail_connections();
+        }
+        drop(instance);
+        drop(hold);
+        result
+    };
+    let guest = Guest::new(Box::pin(run), interruptions, executor);
+    Timed::new(guest, clocks, timeout)
 }

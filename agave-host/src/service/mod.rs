@@ -1,11 +1,13 @@
-//! Programs that answer HTTP requests (`wasi:http/incoming-handler@0.2`).
+//! Programs that answer HTTP requests (`wasi:http/incoming-handler@0.2`) or requests for
+//! WebSockets (`agave:websocket/handler@0.1`).
 
 mod answer;
 mod body;
 mod instance;
+mod websocket;
 
 use crate::guest::{Executor, Guest, TimedOut, causes};
-use crate::program::{INCOMING_HANDLER, Pre, export};
+use crate::program::{INCOMING_HANDLER, Pre, WEBSOCKET_HANDLER, export};
 use crate::{Ctx, HostState, LoadError, Program};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -21,11 +23,13 @@ use wasi_http::memory::Empty;
 use wasi_http::{Body, Method, Request, Response};
 use wasi_io::sync::Mutex;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
+pub use websocket::Serving;
 
 /// Why a request got no response from its guest.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The guest returned, or dropped the `response-outparam`, without a response.
+    /// The guest returned, or dropped the `response-outparam` or the `upgrade-request`, without
+    /// a response.
     #[error("the guest gave no response")]
     NoResponse,
     /// The guest answered with an error code in place of a response.
@@ -65,6 +69,11 @@ impl RequestNumber {
 /// [`Service::reuse`] says otherwise. A guest may go on after its response has ended until it
 /// returns or its time is up; if the response is dropped before its end, so is the guest, with
 /// all that it holds.
+///
+/// A program that exports `agave:websocket/handler@0.1` is given requests for WebSockets
+/// ([`Service::upgrade`]). Each has an instance of its own, which is never given another one.
+/// The guest's time limit counts until it has accepted the request, and begins anew when the
+/// connection has gone; in between it may take as long as it wants.
 #[derive(Clone)]
 pub struct Service(Arc<Inner>);
 
@@ -73,7 +82,8 @@ type Report = Box<dyn Fn(u64, &ServeError) + Send + Sync>;
 
 struct Inner {
     pre: InstancePre<HostState>,
-    handle: ComponentExportIndex,
+    handle: Option<ComponentExportIndex>,
+    websocket: Option<ComponentExportIndex>,
     ctx: MakeCtx,
     executor: Arc<dyn Executor>,
     report: Report,
@@ -88,7 +98,8 @@ impl Service {
     ///
     /// # Errors
     /// - [`LoadError::CoreModule`]: the program is one, and has no interfaces.
-    /// - [`LoadError::NoExport`]: it has no `wasi:http/incoming-handler@0.2`.
+    /// - [`LoadError::NoExport`]: it has neither `wasi:http/incoming-handler@0.2` nor
+    ///   `agave:websocket/handler@0.1`.
     pub fn new(
         program: Program,
         ctx: impl Fn(RequestNumber) -> Ctx + Send + Sync + 'static,
@@ -97,8 +108,15 @@ impl Service {
         let Pre::Component(pre) = program.pre else {
             return Err(LoadError::CoreModule);
         };
+        let handle = export(&pre, INCOMING_HANDLER, "handle");
+        let websocket = export(&pre, WEBSOCKET_HANDLER, "handle").ok();
+        let handle = match handle {
+            Err(_) if websocket.is_some() => None,
+            handle => Some(handle?),
+        };
         Ok(Self(Arc::new(Inner {
-            handle: export(&pre, INCOMING_HANDLER, "handle")?,
+            handle,
+            websocket,
             pre,
             ctx: Box::new(ctx),
             executor,
@@ -126,6 +144,16 @@ impl Service {
             change(inner);
         }
         self
+    }
+
+    /// Whether it answers HTTP requests.
+    pub fn answers_http(&self) -> bool {
+        self.0.handle.is_some()
+    }
+
+    /// Whether it answers requests for WebSockets.
+    pub fn answers_websocket(&self) -> bool {
+        self.0.websocket.is_some()
     }
 
     /// Has a guest answer `request`. The response's body moves the guest on as it is polled.

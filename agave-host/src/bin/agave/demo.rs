@@ -116,9 +116,11 @@ fn machine(path: &Path, client: OsClient) -> Result<CtxBuilder, Failure> {
         policy = policy.allow(rule.parse()?);
     }
     let network = Arc::new(OsNetwork::current());
+    let client = Arc::new(client);
     Ok(Ctx::builder()
         .preopen(Arc::new(directory), "/")
-        .network_policy(&policy, network, Arc::new(client)))
+        .network_policy(&policy, network, client.clone())
+        .websocket_connector(client))
 }
 
 /// What needs no operating system.

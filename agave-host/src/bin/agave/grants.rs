@@ -11,6 +11,7 @@ use std::time::Duration;
 use wasi_cli::WasiCliCtx;
 use wasi_filesystem::os::Mode;
 use wasi_http::Client;
+use wasi_http::websocket::Connector;
 use wasi_sockets::{NetworkPolicy, Refusal};
 
 #[derive(clap::Args)]
@@ -74,6 +75,7 @@ pub(super) struct Grants {
 pub(super) struct Network {
     pub(super) sockets: Arc<dyn wasi_sockets::Network>,
     pub(super) client: Arc<dyn Client>,
+    pub(super) connector: Arc<dyn Connector>,
 }
 
 /// What of the network is granted.
@@ -165,12 +167,23 @@ impl Grants {
         match &self.network {
             Reach::Nothing => ctx,
             Reach::All => {
-                let Network { sockets, client } = network();
-                ctx.network(sockets).http_client(client)
+                let Network {
+                    sockets,
+                    client,
+                    connector,
+                } = network();
+                ctx.network(sockets)
+                    .http_client(client)
+                    .websocket_connector(connector)
             }
             Reach::Policy(policy) => {
-                let Network { sockets, client } = network();
+                let Network {
+                    sockets,
+                    client,
+                    connector,
+                } = network();
                 ctx.network_policy(policy, sockets, client)
+                    .websocket_connector(connector)
             }
         }
     }

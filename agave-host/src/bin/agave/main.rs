@@ -43,7 +43,8 @@ enum Command {
     /// List what a program imports and exports, what of that agave provides, and which grants it
     /// may need
     Inspect(inspect::Inspect),
-    /// Serve HTTP with a wasi:http/proxy component
+    /// Serve HTTP with a wasi:http/proxy component, and WebSockets with one that exports
+    /// agave:websocket/handler
     Serve(serve::Serve),
     /// Try every major API of WASI with a program that is built in, and print a table of what it
     /// found

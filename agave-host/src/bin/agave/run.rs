@@ -19,6 +19,7 @@ use wasi_cli::os::{SystemStdin, SystemStdout};
 use wasi_cli::{Exit, WasiCliCtx};
 use wasi_filesystem::os::Mode;
 use wasi_http::os::OsClient;
+use wasi_http::websocket::{self, Connector};
 use wasi_http::{Client, Denied};
 use wasi_io::StreamError;
 use wasi_io::os::Runtime;
@@ -96,10 +97,13 @@ impl Program {
         }
     }
 
-    /// Whether it sends HTTP requests.
+    /// Whether it sends HTTP requests, those for WebSockets included.
     fn sends(&self) -> bool {
         match self {
-            Self::Compiled(program) => program.imports("wasi:http/outgoing-handler"),
+            Self::Compiled(program) => {
+                program.imports("wasi:http/outgoing-handler")
+                    || program.imports("agave:websocket/client")
+            }
             Self::Interpreted(_) => false,
         }
     }
@@ -179,14 +183,18 @@ fn run(
         .timeout(grants.timeout.map(nanoseconds));
     // Outside of that runtime: it has a thread, so that requests go on while the guest computes.
     let sends = grants.have_network() && program.sends();
-    let client: Arc<dyn Client> = match sends {
-        true => Arc::new(OsClient::new(Runtime::current())),
-        false => Arc::new(Denied),
+    let (client, connector): (Arc<dyn Client>, Arc<dyn Connector>) = match sends {
+        true => {
+            let client = Arc::new(OsClient::new(Runtime::current()));
+            (client.clone(), client)
+        }
+        false => (Arc::new(Denied), Arc::new(websocket::Denied)),
     };
     let ended = runtime.block_on(async {
         let network = || Network {
             sockets: Arc::new(OsNetwork::current()),
             client,
+            connector,
         };
         let mut ctx = grants.ctx(cli, network).limits(limits);
         if !tcplisten.is_empty() {
@@ -223,17 +231,18 @@ fn load(path: &Path, grants: &Grants, engine: Engine) -> Result<Program, Failure
     let host = grants.host(Host::builder().pool(false).epochs(interrupts));
     let host = host.build().map_err(|error| failed(&error))?;
     let program = host.load(&bytes).map_err(|error| failed(&error))?;
-    match (program.is_command(), program.is_proxy()) {
-        (true, _) => Ok(Program::Compiled(program)),
-        _ if program.is_module() => Err(failed(&NO_START)),
-        (false, true) => Err(failed(
-            &"it answers HTTP requests (it exports wasi:http/incoming-handler@0.2): use \
-              `agave serve`",
-        )),
-        (false, false) => Err(failed(
-            &"it is no command: it does not export wasi:cli/run@0.2",
-        )),
+    if program.is_command() {
+        return Ok(Program::Compiled(program));
     }
+    Err(failed(if program.is_module() {
+        &NO_START
+    } else if program.is_proxy() {
+        &"it answers HTTP requests (it exports wasi:http/incoming-handler@0.2): use `agave serve`"
+    } else if program.is_websocket_server() {
+        &"it serves WebSockets (it exports agave:websocket/handler@0.1): use `agave serve`"
+    } else {
+        &"it is no command: it does not export wasi:cli/run@0.2"
+    }))
 }
 
 /// Of a core module.

@@ -38,7 +38,7 @@ pub(super) struct Serve {
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
     addr: SocketAddr,
 
-    /// How many requests are in guests' hands at once; the rest wait, then get a 503
+    /// How many requests and WebSockets are in guests' hands at once; the rest wait, then get a 503
     #[arg(long, value_name = "N", default_value_t = 1000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     max_concurrent: u32,
@@ -81,7 +81,8 @@ impl Serve {
                 &"it is a core module, and only a component can answer requests: use `agave run`",
             ));
         }
-        if program.is_command() && !program.is_proxy() {
+        let serves = program.is_proxy() || program.is_websocket_server();
+        if program.is_command() && !serves {
             let told = "it runs and ends (it exports wasi:cli/run@0.2): use `agave run`";
             return Err(failed(&told));
         }
@@ -154,9 +155,11 @@ fn ctx(grants: &Grants, limits: &Limits, number: RequestNumber) -> Ctx {
         SHARED.with(|shared| {
             let network = shared.get_or_init(|| {
                 let runtime = Runtime::current();
+                let client = Arc::new(OsClient::new(runtime.clone()));
                 Network {
-                    sockets: Arc::new(OsNetwork::new(runtime.clone())),
-                    client: Arc::new(OsClient::new(runtime)),
+                    sockets: Arc::new(OsNetwork::new(runtime)),
+                    client: client.clone(),
+                    connector: client,
                 }
             });
             network.clone()

@@ -69,7 +69,9 @@ impl Grant {
     fn of(name: &str) -> Self {
         match name {
             "wasi:cli/environment" => Self::Environment,
-            "wasi:http/outgoing-handler" | "wasi:http/client" => Self::Network,
+            "wasi:http/outgoing-handler" | "wasi:http/client" | "agave:websocket/client" => {
+                Self::Network
+            }
             _ if name.starts_with("wasi:filesystem/") => Self::Files,
             _ if name.starts_with("wasi:sockets/") => Self::Network,
             _ => Self::None,
@@ -111,9 +113,11 @@ impl Grant {
 /// What `agave` does with the exported interface `name` of `version`.
 fn use_of(name: &str, version: Option<&str>) -> &'static str {
     let is_0_2 = version.is_some_and(|version| version.starts_with("0.2."));
+    let is_0_1 = version.is_some_and(|version| version.starts_with("0.1."));
     match name {
         "wasi:cli/run" if is_0_2 => "agave run",
         "wasi:http/incoming-handler" if is_0_2 => "agave serve",
+        "agave:websocket/handler" if is_0_1 => "agave serve",
         "wasi:cli/run" | "wasi:http/incoming-handler" | "wasi:http/handler" => {
             "not yet: only 0.2 is"
         }
@@ -144,7 +148,10 @@ fn tell_component(component: &Component<'_>, provided: &[Provided]) -> String {
     for export in &component.exports {
         let used = use_of(&export.name, export.version.as_deref());
         if used.starts_with("agave ") {
-            uses.push(used);
+            // Both of its handlers may be there.
+            if !uses.contains(&used) {
+                uses.push(used);
+            }
         }
         exports.row([&shown(export), export.version(), used, ""]);
     }
