@@ -764,7 +764,11 @@ async fn each_way_not_to_be_connected_has_its_code() {
     let upgraded = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: no\r\n";
     let wrong_key = os_support::Peer::new(switching(upgraded));
     let no_upgrade = os_support::Peer::new(switching(""));
-    let garbage = os_support::Peer::new(|mut connection, _| connection.send("220 mail\r\n\r\n"));
+    let garbage = os_support::Peer::new(|mut connection, _| {
+        connection.head();
+        connection.send("220 mail\r\n\r\n");
+        connection.closed();
+    });
     let silent = os_support::Peer::new(|mut connection, _| connection.closed());
     let closed = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -419,6 +419,7 @@ mod tests {
     use crate::websocket::memory::{LinkSocket, link};
     use core::future::poll_fn;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::timeout;
 
     /// A server's connection over a network that holds `network` bytes, and its peer.
     fn served(
@@ -452,7 +453,7 @@ mod tests {
             socket.send(binary(part)).unwrap();
             socket.send(binary(part)).unwrap();
             drop(socket);
-            driver.await;
+            timeout(CLOSE_TIMEOUT * 10, driver).await.unwrap();
             let waited = start.elapsed();
             assert!(waited >= CLOSE_TIMEOUT, "{waited:?}");
             assert!(waited < CLOSE_TIMEOUT * 3, "{waited:?}");
@@ -465,7 +466,7 @@ mod tests {
             let (mut socket, driver, _peer) = served(network, 0);
             socket.send(binary(len)).unwrap();
             socket.close(None, ErrorCode::ClosedHere);
-            driver.await;
+            timeout(CLOSE_TIMEOUT * 10, driver).await.unwrap();
             let end = poll_fn(|cx| socket.poll_receive(cx)).await;
             assert_eq!(end, Err(ErrorCode::ClosedHere));
         }
