@@ -51,7 +51,7 @@ impl Target {
     }
 }
 
-const GUESTS: [Guest; 11] = [
+const GUESTS: [Guest; 12] = [
     Guest {
         folder: "ai-agent-sockets",
         source: Source::Cargo(Target::Wasip2),
@@ -106,6 +106,13 @@ const GUESTS: [Guest; 11] = [
         source: Source::Cargo(Target::Wasip2),
         file: "wasi_demo.wasm",
         committed: "agave-host/assets",
+        max_size: 256 * 1024,
+    },
+    Guest {
+        folder: "ws-echo",
+        source: Source::Cargo(Target::Wasip2),
+        file: "ws_echo.wasm",
+        committed: "agave-host/tests/guests",
         max_size: 256 * 1024,
     },
     Guest {
