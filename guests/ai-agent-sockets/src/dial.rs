@@ -9,8 +9,9 @@ use crate::bindings::wasi::sockets::network::{
 use crate::bindings::wasi::sockets::tcp::TcpSocket;
 use crate::bindings::wasi::sockets::tcp_create_socket::create_tcp_socket;
 use crate::deadline::{Deadline, Expired};
+use crate::peer::Peer;
 use crate::refusal::Refusal;
-use crate::routes::{DEFAULT_HOST, Peer};
+use crate::routes::DEFAULT_HOST;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Where `example.com` was when this was written, for machines without a resolver.

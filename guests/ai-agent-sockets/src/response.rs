@@ -5,10 +5,26 @@ use crate::bindings::wasi::http::types::{
 };
 use crate::bindings::wasi::io::poll::Pollable;
 use crate::bindings::wasi::io::streams::{OutputStream, StreamError};
+use crate::console;
 use crate::refusal::{ALLOW, Refusal};
 
 /// The header that says that the addresses are not the resolver's.
 const FALLBACK: &str = "x-agent-fallback";
+
+/// The header of a text.
+pub fn text_fields() -> Fields {
+    let headers = Fields::new();
+    set(&headers, "content-type", "text/plain; charset=utf-8");
+    // What a peer sends must not become a page of this origin.
+    set(&headers, "x-content-type-options", "nosniff");
+    headers
+}
+
+fn set(headers: &Fields, name: &str, value: &str) {
+    headers
+        .append(name, value.as_bytes())
+        .expect("a name and a value that are always valid");
+}
 
 /// The client's side of a request that is not yet answered.
 pub struct Client {
@@ -22,41 +38,51 @@ pub struct Client {
 impl Client {
     /// Answers with a text that is there as a whole.
     pub fn text(self, status: u16, text: &[u8]) {
-        let mut body = self.start(status, Some(text.len()));
+        self.whole(status, text_fields(), text);
+    }
+
+    /// Answers with a status and its sentence.
+    pub fn refuse(self, refusal: &Refusal) {
+        self.text(refusal.status, refusal.body().as_bytes());
+    }
+
+    /// Answers with the console; `nonce` is as in [`console::policy`].
+    pub fn page(self, nonce: &str) {
+        let headers = Fields::new();
+        set(&headers, "content-type", "text/html; charset=utf-8");
+        set(&headers, "x-content-type-options", "nosniff");
+        set(&headers, "content-security-policy", &console::policy(nonce));
+        set(&headers, "referrer-policy", "no-referrer");
+        // The nonce is for once, and the same path has another form.
+        set(&headers, "cache-control", "no-store");
+        set(&headers, "vary", "accept");
+        self.whole(200, headers, console::page(nonce).as_bytes());
+    }
+
+    fn whole(self, status: u16, headers: Fields, content: &[u8]) {
+        let mut body = self.begin(status, headers, Some(content.len()));
         // A client that has left cannot be told.
-        if body.write(text).is_ok() {
+        if body.write(content).is_ok() {
             body.finish();
         }
     }
 
-    /// Answers with a status and its sentence.
-    pub fn refuse(self, refusal: Refusal) {
-        let mut text = refusal.message;
-        text.push('\n');
-        self.text(refusal.status, text.as_bytes());
+    /// Sends the head of a text whose length is not known yet.
+    pub fn start(self, status: u16) -> Body {
+        self.begin(status, text_fields(), None)
     }
 
-    /// Sends the head; `length` is the body's, where it is known.
-    pub fn start(self, status: u16, length: Option<usize>) -> Body {
-        let headers = Fields::new();
-        let set = |name: &str, value: &str| {
-            headers
-                .append(name, value.as_bytes())
-                .expect("a name and a value that are always valid");
-        };
-        set("content-type", "text/plain; charset=utf-8");
-        // What a peer sends must not become a page of this origin.
-        set("x-content-type-options", "nosniff");
+    fn begin(self, status: u16, headers: Fields, length: Option<usize>) -> Body {
         if status == 405 {
-            set("allow", ALLOW);
+            set(&headers, "allow", ALLOW);
         }
         if let Some(notice) = &self.notice {
-            set(FALLBACK, notice);
+            set(&headers, FALLBACK, notice);
         }
         // The body of an answer to HEAD is empty whatever the length says, and a host
         // may hold the two against each other.
         if let Some(length) = length.filter(|_| !self.head_only) {
-            set("content-length", &length.to_string());
+            set(&headers, "content-length", &length.to_string());
         }
         let response = OutgoingResponse::new(headers);
         response

@@ -1,21 +1,23 @@
-//! What a request asks for, from its method and path.
+//! What a request asks for, from its method, its path and the form that it prefers.
 
+use crate::accept::Form;
+use crate::peer::{self, DEFAULT_PORT, Peer};
 use crate::query::Query;
 use crate::refusal::Refusal;
-use std::fmt;
-use std::net::IpAddr;
 
 /// The host that is asked where the request names none.
 pub const DEFAULT_HOST: &str = "example.com";
 
-/// The port that is asked where the request names none.
-pub const DEFAULT_PORT: u16 = 80;
+/// Where WebSockets are served.
+const SOCKET: &str = "/ws";
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     /// Whether the agent is there.
     Health,
+    /// The page that speaks to the WebSocket.
+    Console,
     /// What the HTTP server at a peer answers for `/`.
     Fetch(Peer),
     /// What a peer sends in return for these bytes.
@@ -37,21 +39,23 @@ impl Route {
     /// The route of a request.
     ///
     /// Errors: 404 where the path is no route, 405 where the method is neither GET nor
-    /// HEAD, 400 where a parameter is missing or malformed; in this order.
-    pub fn of(method: Method, path_with_query: &str) -> Result<Self, Refusal> {
-        let (path, query) = path_with_query
-            .split_once('?')
-            .unwrap_or((path_with_query, ""));
-        let query = Query::new(query);
-        let route: fn(Query<'_>) -> Result<Self, Refusal> = match path {
-            "/health" => |_| Ok(Self::Health),
+    /// HEAD, 400 where a parameter is missing or malformed, or where a WebSocket's path is
+    /// asked for anything else; in this order.
+    pub fn of(method: Method, path_with_query: &str, form: Form) -> Result<Self, Refusal> {
+        let (path, query) = split(path_with_query);
+        let route: fn(Query<'_>, Form) -> Result<Self, Refusal> = match path {
+            "/health" => |_, _| Ok(Self::Health),
             // An empty path is `/` in HTTP.
-            "/" | "" => |query| {
-                let host = host(query)?.unwrap_or_else(|| DEFAULT_HOST.into());
-                let port = port(query)?.unwrap_or(DEFAULT_PORT);
-                Ok(Self::Fetch(Peer { host, port }))
+            "/" | "" => |query, form| match (host(query)?, form) {
+                (None, Form::Html) => Ok(Self::Console),
+                (host, _) => {
+                    let host = host.unwrap_or_else(|| DEFAULT_HOST.into());
+                    let port = port(query)?.unwrap_or(DEFAULT_PORT);
+                    Ok(Self::Fetch(Peer { host, port }))
+                }
             },
-            "/tcp/send" => |query| {
+            SOCKET => |_, _| Err(Refusal::upgrade_missing()),
+            "/tcp/send" => |query, _| {
                 let host = host(query)?.ok_or_else(|| missing("host"))?;
                 let port = port(query)?.ok_or_else(|| missing("port"))?;
                 let message = query.bytes("msg")?.ok_or_else(|| missing("msg"))?;
@@ -60,50 +64,47 @@ impl Route {
             _ => return Err(Refusal::not_found()),
         };
         match method {
-            Method::Get | Method::Head => route(query),
+            Method::Get | Method::Head => route(query, form),
             Method::Other => Err(Refusal::method_not_allowed()),
         }
     }
 }
 
-/// Whom to dial.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// A name, or an address without brackets.
-    pub host: String,
-    /// The port, never 0.
-    pub port: u16,
+/// Whether a client that asks for a WebSocket is given one: on this path, and unless a page
+/// of another origin asks, which would so read what this origin can reach. `origin` is the
+/// field's value, where it has been sent.
+///
+/// Errors: 404, 403.
+pub fn socket(
+    path_with_query: &str,
+    authority: Option<&str>,
+    origin: Option<&[u8]>,
+) -> Result<(), Refusal> {
+    if split(path_with_query).0 != SOCKET {
+        return Err(Refusal::not_found());
+    }
+    let Some(origin) = origin else {
+        // No browser.
+        return Ok(());
+    };
+    // What ends TLS before this is HTTPS to the browser and HTTP to the host: the scheme is
+    // not compared.
+    let asks = str::from_utf8(origin).ok().and_then(|it| {
+        it.strip_prefix("http://")
+            .or_else(|| it.strip_prefix("https://"))
+    });
+    match (asks, authority) {
+        (Some(asks), Some(asked)) if asks.eq_ignore_ascii_case(asked) => Ok(()),
+        _ => Err(Refusal::forbidden()),
+    }
 }
 
-impl Peer {
-    /// The address where the host is one rather than a name.
-    pub fn literal(&self) -> Option<IpAddr> {
-        self.host.parse().ok()
-    }
-
-    /// The request for `/` that the peer gets.
-    pub fn http_request(&self) -> String {
-        let host = self.to_string();
-        let host = host
-            .strip_suffix(":80")
-            .filter(|_| self.port == DEFAULT_PORT)
-            .unwrap_or(&host);
-        format!(
-            "GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: ai-agent-sockets\r\n\
-             Accept: */*\r\nConnection: close\r\n\r\n"
-        )
-    }
-}
-
-/// `host:port`, with an IPv6 address in brackets.
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        match self.literal() {
-            Some(IpAddr::V6(address)) => write!(f, "[{address}]:{port}"),
-            _ => write!(f, "{host}:{port}"),
-        }
-    }
+/// The path, and the query after it.
+fn split(path_with_query: &str) -> (&str, Query<'_>) {
+    let (path, query) = path_with_query
+        .split_once('?')
+        .unwrap_or((path_with_query, ""));
+    (path, Query::new(query))
 }
 
 fn missing(name: &str) -> Refusal {
@@ -111,45 +112,15 @@ fn missing(name: &str) -> Refusal {
 }
 
 fn host(query: Query<'_>) -> Result<Option<String>, Refusal> {
-    let Some(text) = query.text("host")? else {
-        return Ok(None);
-    };
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(&text);
-    // What is no address must be a name: it goes into a header, so anything beyond these
-    // characters would let a client write the rest of the request.
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    let is_name = |name: &str| {
-        let name = name.strip_suffix('.').unwrap_or(name);
-        name.len() <= 253 && name.split('.').all(label)
-    };
-    match bare.parse::<IpAddr>() {
-        Ok(IpAddr::V6(_)) => Ok(Some(bare.into())),
-        _ if is_name(&text) => Ok(Some(text)),
-        _ => Err(Refusal::bad_request(
-            "Parameter `host` is neither a host name nor an IP address.",
-        )),
-    }
+    let text = query.text("host")?;
+    text.map(|text| peer::host("Parameter `host`", &text))
+        .transpose()
 }
 
 fn port(query: Query<'_>) -> Result<Option<u16>, Refusal> {
-    let Some(text) = query.text("port")? else {
-        return Ok(None);
-    };
-    // `parse` alone would take a sign.
-    match text.parse() {
-        Ok(port) if port != 0 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(Some(port)),
-        _ => Err(Refusal::bad_request(
-            "Parameter `port` is not a number from 1 to 65535.",
-        )),
-    }
+    let text = query.text("port")?;
+    text.map(|text| peer::port("Parameter `port`", &text))
+        .transpose()
 }
 
 #[cfg(test)]
@@ -157,7 +128,7 @@ mod tests {
     use super::*;
 
     fn get(path: &str) -> Result<Route, u16> {
-        Route::of(Method::Get, path).map_err(|refusal| refusal.status)
+        Route::of(Method::Get, path, Form::Text).map_err(|refusal| refusal.status)
     }
 
     fn peer(host: &str, port: u16) -> Peer {
@@ -204,11 +175,12 @@ mod tests {
             "//",
             "/tcp",
             "/tcp/send/",
+            "/ws/",
             "/x?host=h",
         ] {
             assert_eq!(get(path), Err(404), "{path}");
             assert_eq!(
-                Route::of(Method::Other, path),
+                Route::of(Method::Other, path, Form::Html),
                 Err(Refusal::not_found()),
                 "{path}"
             );
@@ -217,14 +189,17 @@ mod tests {
 
     #[test]
     fn only_get_and_head_are_allowed() {
-        for path in ["/", "/health", "/tcp/send", "/?port=bad"] {
+        for path in ["/", "/health", "/ws", "/tcp/send", "/?port=bad"] {
             assert_eq!(
-                Route::of(Method::Other, path),
+                Route::of(Method::Other, path, Form::Html),
                 Err(Refusal::method_not_allowed()),
                 "{path}"
             );
         }
-        assert_eq!(Route::of(Method::Head, "/health"), Ok(Route::Health));
+        assert_eq!(
+            Route::of(Method::Head, "/health", Form::Text),
+            Ok(Route::Health)
+        );
     }
 
     #[test]
@@ -263,26 +238,59 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_missing_parameter() {
-        let refusal = Route::of(Method::Get, "/tcp/send?host=h&port=1").unwrap_err();
+        let refusal = Route::of(Method::Get, "/tcp/send?host=h&port=1", Form::Text).unwrap_err();
         assert_eq!(refusal.message, "Parameter `msg` is missing.");
     }
 
     #[test]
-    fn the_host_header_has_brackets_and_the_port_where_needed() {
-        for (peer, host) in [
-            (peer("example.com", 80), "example.com"),
-            (peer("example.com", 8080), "example.com:8080"),
-            (peer("::1", 80), "[::1]"),
-            (peer("::1", 81), "[::1]:81"),
+    fn a_page_is_given_only_where_nobody_else_is_asked() {
+        let fetch = |host: &str, port| Ok(Route::Fetch(peer(host, port)));
+        for (path, form, expected) in [
+            ("/", Form::Html, Ok(Route::Console)),
+            ("", Form::Html, Ok(Route::Console)),
+            ("/?port=81", Form::Html, Ok(Route::Console)),
+            ("/", Form::Text, fetch("example.com", 80)),
+            ("/?host=h", Form::Html, fetch("h", 80)),
+            ("/health", Form::Html, Ok(Route::Health)),
+            ("/?host=", Form::Html, Err(400)),
+            ("/x", Form::Html, Err(404)),
         ] {
-            let request = peer.http_request();
-            assert!(request.starts_with("GET / HTTP/1.1\r\n"), "{request}");
-            assert!(
-                request.contains(&format!("\r\nHost: {host}\r\n")),
-                "{request}"
-            );
-            assert!(request.contains("\r\nConnection: close\r\n"), "{request}");
-            assert!(request.ends_with("\r\n\r\n"), "{request}");
+            let route = Route::of(Method::Get, path, form).map_err(|it| it.status);
+            assert_eq!(route, expected, "{path} {form:?}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_the_websocket_asked_for_otherwise_is_a_bad_request() {
+        for path in ["/ws", "/ws?x"] {
+            assert_eq!(get(path), Err(400), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_websocket_is_given_on_its_path_to_its_own_origin_and_to_no_browser() {
+        for (path, authority, origin, status) in [
+            ("/ws", Some("a:1"), None, 200),
+            ("/ws", None, None, 200),
+            ("/ws?x=y", Some("a:1"), None, 200),
+            ("/ws", Some("a:1"), Some("http://a:1"), 200),
+            ("/ws", Some("A.example"), Some("https://a.example"), 200),
+            ("/ws", Some("a:1"), Some("http://a:2"), 403),
+            ("/ws", Some("a"), Some("http://a.example"), 403),
+            ("/ws", Some("a"), Some("http://b@a"), 403),
+            ("/ws", Some("null"), Some("null"), 403),
+            ("/ws", Some("a"), Some("a"), 403),
+            ("/ws", Some(""), Some(""), 403),
+            ("/ws", None, Some("http://a"), 403),
+            ("/ws", Some("a"), Some("\u{e9}"), 403),
+            ("/ws/", Some("a"), None, 404),
+            ("/", Some("a"), None, 404),
+            ("/health", Some("a"), None, 404),
+            ("", Some("a"), Some("http://b"), 404),
+        ] {
+            let given = socket(path, authority, origin.map(str::as_bytes));
+            let given = given.map_or_else(|refusal| refusal.status, |()| 200);
+            assert_eq!(given, status, "{path} {authority:?} {origin:?}");
         }
     }
 }
