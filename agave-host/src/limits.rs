@@ -20,7 +20,7 @@ impl Limits {
             memory: 256 << 20,
             table_elements: 100_000,
             handles: 10_000,
-            call_bytes: 8 << 20,
+            call_bytes: (16 << 20) + (64 << 10),
             timeout: None,
         }
     }
@@ -45,15 +45,16 @@ impl Limits {
         self
     }
 
-    /// Bytes of lists and strings that one call hands to the host; 8 MiB. More is a trap, and
-    /// is not read.
+    /// Bytes of lists and strings that one call hands to the host; 16 MiB and 64 KiB, so that
+    /// the longest message of a WebSocket fits. More is a trap, and is not read.
     pub const fn call_bytes(mut self, bytes: usize) -> Self {
         self.call_bytes = bytes;
         self
     }
 
     /// Nanoseconds that a run may take, computing and waiting alike; `None`, the default, is
-    /// without end. A guest past it is a trap. Computing is interrupted only on an engine
+    /// without end. While a guest serves a WebSocket it does not count
+    /// ([`Service`](crate::Service)). A guest past it is a trap. Computing is interrupted only on an engine
     /// with epochs that somebody counts up, as those of [`Host`](crate::Host) are.
     pub const fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;

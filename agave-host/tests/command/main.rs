@@ -22,3 +22,4 @@ mod run_network;
 mod run_streams;
 mod signals;
 mod support;
+mod websocket;

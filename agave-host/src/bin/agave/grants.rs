@@ -11,7 +11,7 @@ use std::time::Duration;
 use wasi_cli::WasiCliCtx;
 use wasi_filesystem::os::Mode;
 use wasi_http::Client;
-use wasi_http::websocket::Connector;
+use wasi_http::websocket::{Connector, WasiWebSocketCtx};
 use wasi_sockets::{NetworkPolicy, Refusal};
 
 #[derive(clap::Args)]
@@ -154,13 +154,18 @@ impl Grants {
         !matches!(self.network, Reach::Nothing)
     }
 
-    /// The state of a guest with `cli`, the environment apart. `network` is asked where any of
-    /// it is granted.
-    pub(super) fn ctx(&self, mut cli: WasiCliCtx, network: impl FnOnce() -> Network) -> CtxBuilder {
+    /// The state of a guest with `cli`, the environment apart, and the limits of `websocket`.
+    /// `network` is asked where any of it is granted.
+    pub(super) fn ctx(
+        &self,
+        mut cli: WasiCliCtx,
+        websocket: WasiWebSocketCtx,
+        network: impl FnOnce() -> Network,
+    ) -> CtxBuilder {
         for (name, value) in &self.environment {
             cli = cli.env(name, value);
         }
-        let mut ctx = Ctx::builder().cli(cli);
+        let mut ctx = Ctx::builder().cli(cli).websocket(websocket);
         for (directory, name) in &self.preopens {
             ctx = ctx.preopen(directory.clone(), name);
         }

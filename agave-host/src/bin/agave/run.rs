@@ -19,7 +19,7 @@ use wasi_cli::os::{SystemStdin, SystemStdout};
 use wasi_cli::{Exit, WasiCliCtx};
 use wasi_filesystem::os::Mode;
 use wasi_http::os::OsClient;
-use wasi_http::websocket::{self, Connector};
+use wasi_http::websocket::{self, Connector, WasiWebSocketCtx};
 use wasi_http::{Client, Denied};
 use wasi_io::StreamError;
 use wasi_io::os::Runtime;
@@ -196,7 +196,8 @@ fn run(
             client,
             connector,
         };
-        let mut ctx = grants.ctx(cli, network).limits(limits);
+        let websocket = WasiWebSocketCtx::new();
+        let mut ctx = grants.ctx(cli, websocket, network).limits(limits);
         if !tcplisten.is_empty() {
             for listener in listen(&OsNetwork::current(), tcplisten).await? {
                 ctx = ctx.listener(listener);

@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use wasi_cli::{LineOutput, WasiCliCtx};
 use wasi_filesystem::os::Mode;
 use wasi_http::os::OsClient;
+use wasi_http::websocket::{ConnectionCount, WasiWebSocketCtx};
 use wasi_io::os::Runtime;
 use wasi_sockets::os::OsNetwork;
 
@@ -25,6 +26,10 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest line of a guest's output that the log shows whole, in bytes.
 const LINE: usize = 8 << 10;
+
+/// How many WebSockets the guests have at once, those that they made and those that they
+/// accepted, all together.
+const WEBSOCKETS: usize = 10_000;
 
 /// The exit code of a process that a signal ends is this and the signal's number.
 const SIGNALLED: i32 = 128;
@@ -90,9 +95,10 @@ impl Serve {
         let server = Server::bind(self.addr, options)
             .map_err(|error| Failure::Failed(format!("can't listen on {}: {error}", self.addr)))?;
         let executor = Arc::new(server.cores().clone());
+        let websockets = ConnectionCount::new(WEBSOCKETS);
         let service = Service::new(
             program,
-            move |number| ctx(&grants, &limits, number),
+            move |number| ctx(&grants, &limits, websockets.clone(), number),
             executor,
         )
         .map_err(|error| failed(&error))?
@@ -147,7 +153,12 @@ thread_local! {
 }
 
 /// The state of a new guest.
-fn ctx(grants: &Grants, limits: &Limits, number: RequestNumber) -> Ctx {
+fn ctx(
+    grants: &Grants,
+    limits: &Limits,
+    websockets: ConnectionCount,
+    number: RequestNumber,
+) -> Ctx {
     let cli = WasiCliCtx::default()
         .stdout(lines("stdout", number.clone()))
         .stderr(lines("stderr", number));
@@ -165,7 +176,9 @@ fn ctx(grants: &Grants, limits: &Limits, number: RequestNumber) -> Ctx {
             network.clone()
         })
     };
-    grants.ctx(cli, network).limits(limits.clone()).build()
+    let websocket = WasiWebSocketCtx::new().shared_count(websockets);
+    let ctx = grants.ctx(cli, websocket, network);
+    ctx.limits(limits.clone()).build()
 }
 
 /// A guest's output, as lines of the log with its request's number.

@@ -6,6 +6,7 @@ pub(crate) mod http;
 pub(crate) mod module;
 pub(crate) mod peer;
 pub(crate) mod program;
+pub(crate) mod python;
 pub(crate) mod server;
 
 use std::thread;
