@@ -3,6 +3,7 @@
 
 mod adapter;
 mod agent;
+mod agent_ws;
 mod bodies;
 mod command_line;
 mod demo;
