@@ -1,14 +1,21 @@
 //! The library without a server, on a bare executor.
 
-use agave_host::{BoxFuture, Ctx, Executor, Host, LoadError, ServeError, Service};
+use agave_host::{BoxFuture, Ctx, Executor, Host, Limits, LoadError, ServeError, Service};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use tokio::sync::oneshot;
+use wasi_clocks::WasiClocksCtx;
+use wasi_clocks::manual::ManualClock;
 use wasi_http::memory::Empty;
+use wasi_http::websocket::{self, Connection, ErrorCode, Message, Responder, Socket};
 use wasi_http::{Fields, Frame, Method, Request, Response};
+use wasi_random::WasiRandomCtx;
 use wasi_sockets::{LoopbackNet, NetworkPolicy};
 
 const HELLO: &[u8] = include_bytes!("guests/hello_tiny.wasm");
 const TESTBED: &[u8] = include_bytes!("guests/testbed.wasm");
+const WS_ECHO: &[u8] = include_bytes!("guests/ws_echo.wasm");
 
 /// Keeps what it is to run until the test runs it.
 #[derive(Clone, Default)]
@@ -141,4 +148,85 @@ fn what_is_no_program_is_refused_with_a_reason() {
     );
     let broken = b"\0asm\x0d\0\x01\0\xff";
     assert!(matches!(host.load(broken), Err(LoadError::Invalid(_))));
+}
+
+/// Accepts with one end of a connection in memory.
+struct Accepting(websocket::memory::PairSocket, oneshot::Sender<u16>);
+
+impl Responder for Accepting {
+    fn accept(
+        self: Box<Self>,
+        _: Option<String>,
+        _: Fields,
+        _: websocket::Limits,
+    ) -> Result<Box<dyn Socket>, ErrorCode> {
+        let Self(socket, answer) = *self;
+        answer.send(101).unwrap();
+        Ok(Box::new(socket))
+    }
+
+    fn refuse(self: Box<Self>, response: Response) {
+        self.1.send(response.status).unwrap();
+    }
+}
+
+#[test]
+fn a_guests_time_counts_while_it_has_no_websocket() {
+    const SECOND: u64 = 1_000_000_000;
+    let clock = ManualClock::default();
+    let clocks = WasiClocksCtx::new(clock.clone(), clock.clone());
+    let ctx = move |_| {
+        Ctx::with(clocks.clone(), WasiRandomCtx::default())
+            .limits(Limits::new().timeout(Some(SECOND)))
+            .build()
+    };
+    let (later, reports) = (Later::default(), Arc::new(Mutex::new(Vec::new())));
+    let told = reports.clone();
+    let program = Host::builder().build().unwrap().load(WS_ECHO).unwrap();
+    let service = Service::new(program, ctx, Arc::new(later.clone())).unwrap();
+    let service = service
+        .report(move |number, error| told.lock().unwrap().push((number, error.is_timeout())));
+    assert!(service.answers_websocket() && !service.answers_http());
+
+    let upgrade = |path: &str| {
+        let limits = websocket::Limits::default();
+        let (here, there) = websocket::memory::pair(limits.queue);
+        let (answer, answered) = oneshot::channel();
+        let responder = Box::new(Accepting(there, answer));
+        let request = websocket::UpgradeRequest::new(get(path), responder);
+        let answered = async { answered.await.ok() };
+        let client = Connection::new(Box::new(here), None, limits);
+        (client, Box::pin(service.upgrade(request, answered, ())))
+    };
+    let cx = &mut Context::from_waker(Waker::noop());
+
+    // It takes too long to accept.
+    let (_client, mut answer) = upgrade("/slow");
+    assert!(answer.as_mut().poll(cx).is_pending());
+    clock.advance(SECOND);
+    let Poll::Ready(Err(error)) = answer.as_mut().poll(cx) else {
+        panic!("it has time");
+    };
+    assert!(error.is_timeout(), "{error}");
+
+    let (mut client, answer) = upgrade("/echo");
+    let (status, serving) = pollster::block_on(answer).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(status, 101);
+    let (leave, gone) = oneshot::channel::<()>();
+    serving.connected(async { drop(gone.await) });
+    let mut task = later.0.lock().unwrap().pop().expect("it goes on");
+    clock.advance(10 * SECOND);
+    assert!(task.as_mut().poll(cx).is_pending());
+    let hello = Message::Text("hello".into());
+    client.send(hello.clone()).unwrap();
+    assert!(task.as_mut().poll(cx).is_pending());
+    assert_eq!(client.receive(), Ok(Some(hello)));
+
+    // The network says that it has gone before the guest is told.
+    drop(leave);
+    assert!(task.as_mut().poll(cx).is_pending());
+    assert_eq!(reports.lock().unwrap()[..], [(1, true)]);
+    clock.advance(SECOND);
+    assert!(task.as_mut().poll(cx).is_ready());
+    assert_eq!(reports.lock().unwrap()[..], [(1, true), (2, true)]);
 }

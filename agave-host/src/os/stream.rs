@@ -1,5 +1,4 @@
 use alloc::sync::Arc;
-use core::future::Future;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll};
@@ -39,8 +38,8 @@ impl Drop for Stream {
 }
 
 impl Gone {
-    pub(super) fn wait(mut self) -> impl Future<Output = ()> + Send + 'static {
-        async move { while self.0.changed().await.is_ok() {} }
+    pub(super) async fn wait(mut self) {
+        while self.0.changed().await.is_ok() {}
     }
 }
 
