@@ -206,7 +206,7 @@ impl FileTransfer {
 
     fn finish(self, ctx: &mut WasiPreview1Ctx, memory: &mut Memory<'_>) -> Steps {
         memory.put_u32(self.result, self.done)?;
-        if !self.moves {
+        if !self.moves || self.done == 0 {
             return Ok(Step::Done);
         }
         let Kind::File(file) = &mut ctx.fds.get_mut(self.fd)?.kind else {
