@@ -9,6 +9,7 @@ use ::wasmi::{Store, StoreLimits, StoreLimitsBuilder, ValType};
 use alloc::format;
 use alloc::sync::Arc;
 use wasi_cli::Exit;
+use wasi_clocks::{Instant, WasiClocksCtx};
 use wasi_preview1::wasmi::{WasiPreview1View, add_to_linker, call};
 use wasi_preview1::{End, Function, Version, WasiPreview1Ctx, functions, module_name};
 
@@ -25,11 +26,23 @@ struct State {
     preview1: WasiPreview1Ctx,
     limits: StoreLimits,
     interrupts: bool,
+    clocks: WasiClocksCtx,
+    /// When others get their turn, whatever fuel is left.
+    turn_ends: Instant,
 }
 
 /// What a guest computes before others get their turn and its time is looked at: some
 /// milliseconds.
 const SLICE: u64 = 1_000_000;
+
+/// How long it may take, in nanoseconds: what its functions do uses no fuel.
+const TURN: u64 = 5_000_000;
+
+impl State {
+    fn begin_turn(&mut self) {
+        self.turn_ends = self.clocks.now().saturating_add(TURN);
+    }
+}
 
 impl WasiPreview1View for State {
     fn preview1(&mut self) -> &mut WasiPreview1Ctx {
@@ -37,7 +50,12 @@ impl WasiPreview1View for State {
     }
 
     fn out_of_fuel(&mut self) -> Option<u64> {
+        self.begin_turn();
         self.interrupts.then_some(SLICE)
+    }
+
+    fn is_turn_over(&mut self) -> bool {
+        self.interrupts && self.clocks.now() >= self.turn_ends
     }
 }
 
@@ -152,9 +170,12 @@ impl Program {
         if !self.is_command() {
             return Err(LoadError::NoExport(START).into());
         }
+        // A start function can't be gone on with: its turn is all of the time.
+        let mut turn_ends = Instant::MAX;
         let sleep = ctx.limits.timeout_after().map(|timeout| {
             let timed_out = TimedOut(timeout / 1_000_000);
-            (ctx.clocks.sleep(timeout), timed_out)
+            turn_ends = ctx.clocks.now().saturating_add(timeout);
+            (ctx.clocks.sleep_until(turn_ends), timed_out)
         });
         let limits = StoreLimitsBuilder::new()
             .memory_size(ctx.limits.memory_max())
@@ -166,6 +187,8 @@ impl Program {
             preview1: ctx.preview1(),
             limits,
             interrupts: self.host.interrupts,
+            clocks: ctx.clocks,
+            turn_ends,
         };
         let mut store = Store::new(&self.host.engine, state);
         store.limiter(|state| &mut state.limits);
@@ -188,6 +211,7 @@ impl Program {
         let start = instance
             .get_typed_func::<(), ()>(&*store, START)
             .map_err(|_| Error::new("`_start` has parameters or a result"))?;
+        store.data_mut().begin_turn();
         call(store, start.func(), &[], &mut []).await
     }
 }

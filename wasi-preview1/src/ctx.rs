@@ -29,7 +29,8 @@ use wasi_sockets::{TcpListener, TcpStream};
 ///   names.
 /// - [`Isdir`](crate::Errno::Isdir), [`Notdir`](crate::Errno::Notdir),
 ///   [`Spipe`](crate::Errno::Spipe), [`Notsock`](crate::Errno::Notsock): it is not of the kind
-///   that the function is for; that is looked at before its rights.
+///   that the function is for; where a function is for one kind alone, that is looked at before
+///   its rights.
 /// - [`Inval`](crate::Errno::Inval): a number or a flag that has no meaning; more than 2^20
 ///   buffers, or more than 2^32 - 1 bytes in them.
 /// - [`Nametoolong`](crate::Errno::Nametoolong), [`Ilseq`](crate::Errno::Ilseq): a path of more

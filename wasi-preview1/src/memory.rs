@@ -157,8 +157,10 @@ pub(crate) struct Iovecs {
     skip: u32,
 }
 
-/// Buffers that are moved in one step.
+/// Buffers that are moved in one step, their bytes, and the records that are looked at for more.
 const BATCH: usize = 16;
+pub(crate) const BATCH_BYTES: u32 = 64 << 20;
+const BATCH_RECORDS: u32 = 1024;
 
 /// Some buffers that are not empty, by address and length.
 #[derive(Clone, Copy)]
@@ -199,17 +201,19 @@ impl Iovecs {
             ranges: [(0, 0); BATCH],
             len: 0,
         };
-        let mut skip = self.skip;
+        let (mut skip, mut room) = (self.skip, BATCH_BYTES);
         for n in 0..self.count {
             let (buf, len) = self.get(memory, n)?;
             // The records may have been overwritten by what was read.
-            let left = len.saturating_sub(skip);
+            let left = len.saturating_sub(skip).min(room);
             if left > 0 {
-                if batch.len == BATCH {
-                    break;
-                }
                 batch.ranges[batch.len] = (buf.wrapping_add(skip), left);
                 batch.len += 1;
+                room -= left;
+            }
+            // Empty ones that follow are passed over when this is moved, and not each time.
+            if batch.len == BATCH || room == 0 || (batch.len > 0 && n >= BATCH_RECORDS) {
+                break;
             }
             skip = 0;
         }

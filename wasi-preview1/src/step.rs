@@ -4,6 +4,7 @@ use crate::WasiPreview1Ctx;
 use crate::memory::{GuestMemory, Memory};
 use alloc::boxed::Box;
 use core::fmt;
+use core::future::{Future, poll_fn};
 use core::task::{Context, Poll, Waker, ready};
 use wasi_cli::Exit;
 use wasi_error::{filesystem, sockets};
@@ -165,6 +166,18 @@ impl fmt::Debug for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Wait")
     }
+}
+
+/// Ready when it is polled again, which is at once, and behind all others that are ready.
+pub(crate) fn others_turn() -> impl Future<Output = ()> + Send + 'static {
+    let mut had_turn = false;
+    poll_fn(move |cx| {
+        if core::mem::replace(&mut had_turn, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
 }
 
 impl Step {

@@ -14,7 +14,7 @@
 use crate::calls;
 use crate::functions::{functions, is_in, module_name, with_functions};
 use crate::memory::Memory;
-use crate::step::{Answer, End, Outcome, Wait, answer, outcome};
+use crate::step::{Answer, End, Outcome, Wait, answer, others_turn, outcome};
 use crate::{Version, WasiPreview1Ctx};
 use ::wasmi::errors::HostError;
 use ::wasmi::{
@@ -23,7 +23,6 @@ use ::wasmi::{
 };
 use core::fmt;
 use core::future::poll_fn;
-use core::task::Poll;
 use wasi_io::sync::Mutex;
 
 /// What a store's state gives the functions.
@@ -43,6 +42,13 @@ pub trait WasiPreview1View {
     /// little.
     fn out_of_fuel(&mut self) -> Option<u64> {
         None
+    }
+
+    /// Whether the guest has had its turn, which is asked after each function that did not wait:
+    /// these take time, and no fuel. The guest then goes on as one that has used up its fuel. The
+    /// default is that it has not.
+    fn is_turn_over(&mut self) -> bool {
+        false
     }
 }
 
@@ -191,16 +197,7 @@ where
             let fuel = ctx.get_fuel()?.saturating_add(more);
             ctx.set_fuel(fuel)?;
         }
-        let mut had_turn = false;
-        poll_fn(|cx| {
-            if had_turn {
-                return Poll::Ready(());
-            }
-            had_turn = true;
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        others_turn().await;
     }
     Ok(())
 }
@@ -231,7 +228,9 @@ macro_rules! link_one {
             stringify!($name),
             move |mut caller: Caller<'_, T> $(, $arg: $ty)*| -> Result<u32, Error> {
                 let memory = exported_memory(&caller)?;
-                returned(answer(call!(caller, memory, $version, $name($($arg),*))))
+                let answer = answer(call!(caller, memory, $version, $name($($arg),*)));
+                end_turn(&mut caller);
+                returned(answer)
             },
         )?
     };
@@ -242,7 +241,10 @@ macro_rules! link_one {
             move |mut caller: Caller<'_, T> $(, $arg: $ty)*| -> Result<u32, Error> {
                 let memory = exported_memory(&caller)?;
                 match outcome(call!(caller, memory, $version, $name($($arg),*))) {
-                    Outcome::Done(answer) => returned(answer),
+                    Outcome::Done(answer) => {
+                        end_turn(&mut caller);
+                        returned(answer)
+                    }
                     Outcome::Wait(wait) => Err(Error::host(Waits(Mutex::new(Some(Left {
                         name: stringify!($name),
                         version: $version,
@@ -278,6 +280,14 @@ fn exported_memory<T>(caller: &Caller<'_, T>) -> Result<::wasmi::Memory, Error> 
         .ok_or_else(|| {
             Error::new("the module does not export its memory as `memory`, which WASI needs")
         })
+}
+
+/// Takes the guest's fuel where its turn is over.
+fn end_turn<T: WasiPreview1View>(caller: &mut Caller<'_, T>) {
+    if caller.data_mut().is_turn_over() {
+        // An engine without fuel has no turns.
+        let _ = caller.set_fuel(0);
+    }
 }
 
 fn returned(answer: Answer) -> Result<u32, Error> {

@@ -24,7 +24,9 @@ pub trait WasiPreview1View: Send + 'static {
 }
 
 /// Links the functions of `wasi_snapshot_preview1` and `wasi_unstable` for stores whose guests
-/// are called by `Func::call`. One that waits blocks the thread.
+/// are called by `Func::call`. One that waits blocks the thread, which must not be one that moves
+/// the backends on: those for this machine wait on the tokio runtime that they were made in, and
+/// there a guest is called in `spawn_blocking`.
 ///
 /// A guest that exits ends with the error [`Exit`](wasi_cli::Exit), which `downcast_ref` finds;
 /// other [`End`]s are errors as they are.

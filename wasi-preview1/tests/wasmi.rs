@@ -25,6 +25,8 @@ struct State {
     fuel: u64,
     slice: u64,
     slices: usize,
+    /// Functions that did not wait. A turn has ten.
+    calls: usize,
 }
 
 impl WasiPreview1View for State {
@@ -36,6 +38,11 @@ impl WasiPreview1View for State {
         self.fuel = self.fuel.checked_sub(self.slice)?;
         self.slices += 1;
         Some(self.slice)
+    }
+
+    fn is_turn_over(&mut self) -> bool {
+        self.calls += 1;
+        self.calls.is_multiple_of(10)
     }
 }
 
@@ -61,6 +68,7 @@ impl Guest {
             fuel: 0,
             slice: 1,
             slices: 0,
+            calls: 0,
         };
         let mut linker = Linker::new(&engine);
         add_to_linker(&mut linker).unwrap();
@@ -575,6 +583,36 @@ fn a_guest_that_computes_lets_others_have_a_turn_at_each_slice_of_fuel() {
         }
     }
     assert_eq!(guest.store.data().slices, 5);
+}
+
+/// Calls two functions in a loop, neither of which waits.
+const CALLS: &str = r#"(module
+    (import "wasi_snapshot_preview1" "random_get"
+        (func $random_get (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_datasync" (func $fd_datasync (param i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start") (loop $l
+        (drop (call $fd_datasync (i32.const 99)))
+        (drop (call $random_get (i32.const 0) (i32.const 65536)))
+        (br $l))))"#;
+
+#[test]
+fn a_guest_whose_functions_take_the_time_lets_others_have_a_turn_too() {
+    let mut guest = Guest::with(&cli(), &metered());
+    let start = guest.instantiate(CALLS).unwrap();
+    guest.store.set_fuel(1 << 20).unwrap();
+    (guest.store.data_mut().fuel, guest.store.data_mut().slice) = (10 << 20, 1 << 20);
+    let woken = Arc::<Woken>::default();
+    {
+        let mut run = pin!(call(&mut guest.store, &start, &[], &mut []));
+        for _ in 1..=5 {
+            assert!(poll(run.as_mut(), &woken).is_pending());
+        }
+    }
+    assert_eq!(
+        (guest.store.data().slices, guest.store.data().calls),
+        (5, 50)
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use wasmtime::component::{Component, Linker, ResourceType};
 use wasmtime::{Engine, Result, StoreContextMut, bail};
 
 /// Puts into `linker` each interface that `component` imports and `linker` lacks, whose
-/// functions trap, and gives their names, without the versions.
+/// functions trap, but for [`TOLD`], and gives their names, without the versions.
 ///
 /// wasmtime's `define_unknown_imports_as_traps` does not say which they are, and takes a version
 /// that another one stands in for as unknown.

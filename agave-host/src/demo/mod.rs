@@ -91,8 +91,8 @@ impl Demo {
     }
 
     /// Sends the HTTP request to `authority`, a host and maybe a port, which answers as
-    /// [`answer`] does. Without this it goes to a server that the demo opens on its own network:
-    /// that takes a client of the same network.
+    /// [`answer`] does. Without this it goes to 127.0.0.1, where the demo listens by itself: that
+    /// takes a client on the same network as its sockets.
     pub fn http(mut self, authority: impl Into<String>) -> Self {
         self.http = Some(authority.into());
         self
@@ -104,8 +104,8 @@ impl Demo {
     }
 
     /// Runs the demo with what `ctx` grants, and arguments and variables of its own after
-    /// those. Its table goes to the standard output of `ctx`, as it comes; what is read of it
-    /// is given back as well. Its exit code is 1 where a row failed, otherwise 0.
+    /// those. Its table goes to the standard output of `ctx`, a row at a time, and is given back
+    /// as well. Its exit code is 1 where a row failed, otherwise 0.
     ///
     /// What the demo makes, files among it, it removes.
     ///

@@ -290,8 +290,14 @@ fn a_module_whose_time_is_up_ends_with_134_whether_it_computes_or_waits() {
     let read = "(i32.store (i32.const 0) (i32.const 1024))
         (i32.store (i32.const 4) (i32.const 1))
         (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))";
+    // Its functions take the time, and few steps of its own.
+    let draws = "(drop (memory.grow (i32.const 256)))
+        (loop $forever
+            (drop (call $random_get (i32.const 0) (i32.const 0x1000000)))
+            (br $forever))";
     for (name, body) in [
         ("spins.wasm", "(loop $forever (br $forever))"),
+        ("draws.wasm", draws),
         ("sleeps.wasm", &sleep(1_000_000_000_000)),
         ("reads.wasm", read),
     ] {

@@ -55,14 +55,14 @@ pub fn sleep() -> Outcome {
     let begun = now();
     let (short, long) = (subscribe_duration(SHORT), subscribe_duration(LONG));
     let early = |ready: bool| {
-        let elapsed = now() - begun;
+        let elapsed = now().saturating_sub(begun);
         ensure(!ready || elapsed >= SHORT, || {
             format!("10 ms were over after {elapsed} ns")
         })
     };
     early(short.ready())?;
     let ready = poll(&[&long, &short]);
-    let elapsed = now() - begun;
+    let elapsed = now().saturating_sub(begun);
     ensure(ready.contains(&1), || {
         format!("10 ms were not over after {elapsed} ns")
     })?;

@@ -38,7 +38,7 @@ pub fn environment() -> Outcome {
     Ok(format!("{} variables", variables.len()))
 }
 
-/// Reads what there is, and does not wait for more: somebody may be typing.
+/// Reads what there is, and hardly waits for more: somebody may be typing.
 pub fn stdin() -> Outcome {
     const ENOUGH: usize = 64 << 10;
     let stdin = get_stdin();
@@ -46,7 +46,7 @@ pub fn stdin() -> Outcome {
     while count < ENOUGH {
         let comes = stdin.subscribe();
         if has("wasi:clocks/monotonic-clock") {
-            poll(&[&comes, &subscribe_duration(50 * MS)]);
+            poll(&[&comes, &subscribe_duration(100 * MS)]);
         }
         if !comes.ready() {
             return Ok(format!("{count} bytes, more may come"));

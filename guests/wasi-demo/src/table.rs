@@ -29,7 +29,7 @@ const FILES: &[&str] = &[
 ];
 
 /// In the order of the table.
-const ROWS: [Row; 21] = [
+const ROWS: &[Row] = &[
     row("arguments", ENVIRONMENT, process::arguments),
     row("environment", ENVIRONMENT, process::environment),
     row("stdin", &["wasi:cli/stdin", POLL, STREAMS], process::stdin),
@@ -131,7 +131,7 @@ pub fn print() -> Result<(), ()> {
         "API", "result", "time/us", "note"
     ));
     let mut counts = [0; 4];
-    for row in &ROWS {
+    for row in ROWS {
         table.write(&format!("{:<20}", row.name));
         let result = match &first {
             Some(result) if row.name == FIRST => result,

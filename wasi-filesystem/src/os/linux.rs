@@ -1,8 +1,8 @@
 //! The calls on Linux, which block.
 //!
-//! `openat2` resolves paths, or cap-std where that is not there. What is done beside them is a
-//! single call on one name in a directory that is open already, never `..` and without following
-//! it if it is a link: such a call can't lead anywhere else.
+//! cap-std resolves paths. What is done beside it is a single call on one name in a directory
+//! that is open already, never `..` and without following it if it is a link: such a call
+//! can't lead anywhere else.
 
 use super::bufs::{OFFSET_MAX, cut, cut_mut, within};
 use super::path::{code, follow, split};
@@ -116,23 +116,8 @@ fn open_flags(path_flags: PathFlags, open_flags: OpenFlags, flags: DescriptorFla
     oflags
 }
 
-/// Opens below `dir`: by the call that cap-std makes, and by cap-std, which has other ways, where
-/// that is not there or is outrun.
+/// Opens below `dir`, by cap-std.
 fn open_beneath(dir: &Dir, path: &str, oflags: OFlags) -> Result<OwnedFd> {
-    let mode = match oflags.contains(OFlags::CREATE) {
-        true => Mode::from_raw_mode(0o666),
-        false => Mode::empty(),
-    };
-    match rustix::fs::openat2(dir, path, oflags, mode, BENEATH) {
-        Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => open_by_cap_std(dir, path, oflags),
-        Err(Errno::XDEV) => Err(ErrorCode::NotPermitted),
-        opened => opened.map_err(errno),
-    }
-}
-
-const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
-
-fn open_by_cap_std(dir: &Dir, path: &str, oflags: OFlags) -> Result<OwnedFd> {
     let writes = oflags.intersects(OFlags::WRONLY | OFlags::RDWR);
     let mut options = OpenOptions::new();
     options
@@ -148,10 +133,12 @@ fn open_by_cap_std(dir: &Dir, path: &str, oflags: OFlags) -> Result<OwnedFd> {
 }
 
 /// As [`open_beneath`], where the kernel has all of the way in memory; `None` where it has
-/// not, or where it fails.
+/// not, or where it fails. It is the call that cap-std makes, and a flag.
 fn open_beneath_cached(dir: &Dir, path: &str, oflags: OFlags) -> Option<OwnedFd> {
-    let resolve = BENEATH.union(ResolveFlags::CACHED);
-    rustix::fs::openat2(dir, path, oflags, Mode::empty(), resolve).ok()
+    const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
+        .union(ResolveFlags::NO_MAGICLINKS)
+        .union(ResolveFlags::CACHED);
+    rustix::fs::openat2(dir, path, oflags, Mode::empty(), RESOLVE).ok()
 }
 
 fn path_only(path_flags: PathFlags) -> OFlags {

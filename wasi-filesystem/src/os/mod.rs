@@ -1,8 +1,7 @@
 //! The files of this machine, below directories that it grants.
 //!
-//! Paths are resolved by the kernel where it can keep to a directory (Linux: `openat2` with
-//! `RESOLVE_BENEATH`), and by cap-std everywhere else. Everything else works on what was opened
-//! so.
+//! Paths are resolved by cap-std: on Linux by `openat2` with `RESOLVE_BENEATH`, elsewhere step
+//! by step. Everything else works on what was opened so.
 
 mod bufs;
 mod calls;

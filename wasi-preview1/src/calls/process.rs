@@ -3,8 +3,8 @@
 use crate::WasiPreview1Ctx;
 use crate::ctx::Strings;
 use crate::memory::Memory;
-use crate::step::{Call, End, Step, Steps};
-use core::task::{Poll, Waker};
+use crate::step::{Call, End, Step, Steps, others_turn};
+use alloc::boxed::Box;
 use wasi_cli::Exit;
 use wasi_types::preview1::{Errno, Signal};
 
@@ -79,15 +79,6 @@ pub(crate) fn proc_raise(_: &mut WasiPreview1Ctx, _: &mut Memory<'_>, sig: u32) 
     }
 }
 
-pub(crate) fn sched_yield(ctx: &mut WasiPreview1Ctx, memory: &mut Memory<'_>) -> Steps {
-    let mut yielded = false;
-    Step::poll(ctx, memory, move |cx, _, _| {
-        if yielded {
-            return Poll::Ready(Ok(Step::Done));
-        }
-        // The first call has nobody to wake.
-        yielded = !cx.waker().will_wake(Waker::noop());
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
+pub(crate) fn sched_yield(_: &mut WasiPreview1Ctx, _: &mut Memory<'_>) -> Steps {
+    Step::wait(Box::pin(others_turn()), |_, _, ()| Ok(Step::Done))
 }

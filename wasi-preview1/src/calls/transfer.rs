@@ -3,8 +3,9 @@
 use super::flags;
 use crate::WasiPreview1Ctx;
 use crate::descriptor::{Kind, Stream};
-use crate::memory::{Batch, Iovecs, Memory};
-use crate::step::{Error, Step, Steps};
+use crate::memory::{BATCH_BYTES, Batch, Iovecs, Memory};
+use crate::step::{Error, Step, Steps, others_turn};
+use alloc::boxed::Box;
 use core::task::Poll;
 use wasi_io::Op;
 use wasi_types::preview1::{Errno, FdFlags, RiFlags, Rights};
@@ -101,6 +102,8 @@ struct FileTransfer {
     moves: bool,
     iovecs: Iovecs,
     done: u32,
+    /// What was done when others last had a turn.
+    turn: u32,
     /// Where the guest wants the number of bytes.
     result: u32,
 }
@@ -121,6 +124,7 @@ impl FileTransfer {
             moves: false,
             iovecs: memory.iovecs(iovs, iovs_len)?,
             done: 0,
+            turn: 0,
             result,
         })
     }
@@ -144,7 +148,13 @@ impl FileTransfer {
             let read = memory.with_mut(&batch, |bufs| file.open.read_vectored_at(self.at(), bufs));
             match read? {
                 Op::Ready(Ok(0)) => return self.finish(ctx, memory),
-                Op::Ready(Ok(n)) => self.moved(memory, n)?,
+                Op::Ready(Ok(n)) => {
+                    self.moved(memory, n)?;
+                    if self.is_turn_over() {
+                        let turn = Box::pin(others_turn());
+                        return Step::wait(turn, move |ctx, memory, ()| self.read(ctx, memory));
+                    }
+                }
                 Op::Ready(Err(code)) => return self.fail(ctx, memory, code.into()),
                 Op::Pending(future) => {
                     return Step::wait(future, move |ctx, memory, bytes| match bytes {
@@ -173,7 +183,13 @@ impl FileTransfer {
             });
             match written? {
                 Op::Ready(Ok(0)) => return self.finish(ctx, memory),
-                Op::Ready(Ok(n)) => self.moved(memory, n)?,
+                Op::Ready(Ok(n)) => {
+                    self.moved(memory, n)?;
+                    if self.is_turn_over() {
+                        let turn = Box::pin(others_turn());
+                        return Step::wait(turn, move |ctx, memory, ()| self.write(ctx, memory));
+                    }
+                }
                 Op::Ready(Err(code)) => return self.fail(ctx, memory, code.into()),
                 Op::Pending(future) => {
                     return Step::wait(future, move |ctx, memory, written| match written {
@@ -196,6 +212,15 @@ impl FileTransfer {
         Ok(self.iovecs.advance(memory, n)?)
     }
 
+    /// Whether so much was moved without waiting that others are to have a turn.
+    fn is_turn_over(&mut self) -> bool {
+        let over = self.done - self.turn >= BATCH_BYTES;
+        if over {
+            self.turn = self.done;
+        }
+        over
+    }
+
     /// It failed: what was moved before counts, and the next call meets the error.
     fn fail(self, ctx: &mut WasiPreview1Ctx, memory: &mut Memory<'_>, errno: Errno) -> Steps {
         match self.done {
@@ -206,7 +231,7 @@ impl FileTransfer {
 
     fn finish(self, ctx: &mut WasiPreview1Ctx, memory: &mut Memory<'_>) -> Steps {
         memory.put_u32(self.result, self.done)?;
-        if !self.moves {
+        if !self.moves || self.done == 0 {
             return Ok(Step::Done);
         }
         let Kind::File(file) = &mut ctx.fds.get_mut(self.fd)?.kind else {
@@ -216,10 +241,10 @@ impl FileTransfer {
             file.position = self.at();
             return Ok(Step::Done);
         }
-        // What was appended is at the end.
-        let op = file.open.stat();
+        // What was appended is at the end; and is there, also where that can't be told.
+        let op = file.open.stat().map(|stat| Ok::<_, Errno>(stat.ok()));
         Step::after(ctx, memory, op, move |ctx, _, stat| {
-            if let Kind::File(file) = &mut ctx.fds.get_mut(self.fd)?.kind {
+            if let (Kind::File(file), Some(stat)) = (&mut ctx.fds.get_mut(self.fd)?.kind, stat) {
                 file.position = stat.size;
             }
             Ok(Step::Done)

@@ -173,6 +173,10 @@ fn a_yield_lets_others_go_first_once() {
         Poll::Ready(Ok(Errno::Success))
     );
     assert_eq!(woken.times(), 1);
+    // One who polls in a loop wakes nobody.
+    let mut wait = guest.wait("sched_yield", &[]);
+    assert!(guest.poll(&mut wait, Waker::noop()).is_pending());
+    assert!(guest.poll(&mut wait, Waker::noop()).is_ready());
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl Disk {
         self.state().step = Some(bytes);
     }
 
-    /// All operations on contents but the next `operations` fail.
+    /// All operations on contents but the next `operations` fail, and every `stat` after them.
     pub(crate) fn fail_after(&self, operations: usize) {
         self.state().left = Some(operations);
     }
@@ -236,6 +236,9 @@ impl Contents {
 impl File for Contents {
     fn stat(&self) -> Op<Result<DescriptorStat>> {
         self.disk.called("stat");
+        if self.disk.state().left == Some(0) {
+            return Op::failed(ErrorCode::Io);
+        }
         let size = self.file.lock().unwrap().len();
         self.disk.op(Ok(stat(DescriptorType::RegularFile, size)))
     }
