@@ -8,7 +8,7 @@ extern crate std;
 mod backend;
 mod ctx;
 mod exit;
-#[cfg(feature = "p2")]
+#[cfg(any(feature = "p2", feature = "p3"))]
 mod host;
 mod lines;
 pub mod memory;
@@ -20,4 +20,6 @@ pub use ctx::WasiCliCtx;
 pub use exit::Exit;
 #[cfg(feature = "p2")]
 pub use host::p2;
+#[cfg(feature = "p3")]
+pub use host::p3;
 pub use lines::LineOutput;

@@ -7,7 +7,7 @@ extern crate std;
 
 mod backend;
 mod ctx;
-#[cfg(feature = "p2")]
+#[cfg(any(feature = "p2", feature = "p3"))]
 mod host;
 pub mod manual;
 #[cfg(feature = "std")]
@@ -21,6 +21,8 @@ pub use backend::{MonotonicClock, Timezone, WallClock};
 pub use ctx::WasiClocksCtx;
 #[cfg(feature = "p2")]
 pub use host::p2;
+#[cfg(feature = "p3")]
+pub use host::p3;
 pub use sleep::Sleep;
 pub use timezone::{TimezoneDisplay, Utc};
 pub use wasi_types::{Datetime, Duration, Instant};

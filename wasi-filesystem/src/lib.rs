@@ -10,7 +10,7 @@ mod ctx;
 mod descriptor;
 mod freshness;
 mod hash;
-#[cfg(feature = "p2")]
+#[cfg(any(feature = "p2", feature = "p3"))]
 mod host;
 pub mod memory;
 #[cfg(feature = "std")]
@@ -30,6 +30,8 @@ pub use descriptor::{Descriptor, filesystem_error_code};
 pub use hash::MetadataHashValue;
 #[cfg(feature = "p2")]
 pub use host::p2;
+#[cfg(feature = "p3")]
+pub use host::p3;
 pub use overlay::Overlay;
 pub use read_only::ReadOnly;
 pub use stream::DirectoryEntryStream;

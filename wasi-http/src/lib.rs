@@ -10,7 +10,7 @@ mod ctx;
 mod exchange;
 mod fields;
 mod guest_fields;
-#[cfg(feature = "p2")]
+#[cfg(any(feature = "p2", feature = "p3"))]
 mod host;
 mod incoming;
 pub mod memory;
@@ -29,6 +29,8 @@ pub use fields::{FIELD_OVERHEAD, Fields};
 pub use guest_fields::GuestFields;
 #[cfg(feature = "p2")]
 pub use host::p2;
+#[cfg(feature = "p3")]
+pub use host::p3;
 pub use incoming::{AlreadyTaken, FutureTrailers, IncomingBody, Trailers};
 pub use message::{IncomingRequest, IncomingResponse, Invalid, OutgoingRequest, OutgoingResponse};
 pub use outgoing::{MessageKind, OutgoingBody};

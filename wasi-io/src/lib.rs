@@ -7,7 +7,7 @@ extern crate std;
 
 mod backend;
 mod ctx;
-#[cfg(feature = "p2")]
+#[cfg(any(feature = "p2", feature = "p3"))]
 mod host;
 pub mod memory;
 mod op;
@@ -23,6 +23,8 @@ pub use backend::{InputStream, OutputStream, Pollable, poll_read_held};
 pub use ctx::WasiIoCtx;
 #[cfg(feature = "p2")]
 pub use host::p2;
+#[cfg(feature = "p3")]
+pub use host::p3;
 pub use op::{BoxFuture, Op};
 pub use streams::{BLOCKING_WRITE_MAX, DynInputStream, DynOutputStream, Trap};
 pub use wakers::{SharedWaker, WakerSet};

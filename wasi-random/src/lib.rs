@@ -7,7 +7,7 @@ extern crate std;
 
 mod backend;
 mod ctx;
-#[cfg(feature = "p2")]
+#[cfg(any(feature = "p2", feature = "p3"))]
 mod host;
 #[cfg(feature = "std")]
 pub mod os;
@@ -19,4 +19,6 @@ pub use backend::Random;
 pub use ctx::{RandomError, WasiRandomCtx};
 #[cfg(feature = "p2")]
 pub use host::p2;
+#[cfg(feature = "p3")]
+pub use host::p3;
 pub use wasi_io::Error;

@@ -10,7 +10,7 @@ mod backend;
 mod connection;
 mod ctx;
 mod datagrams;
-#[cfg(feature = "p2")]
+#[cfg(any(feature = "p2", feature = "p3"))]
 mod host;
 mod lookup;
 mod loopback;
@@ -34,6 +34,8 @@ pub use datagrams::{
 };
 #[cfg(feature = "p2")]
 pub use host::p2;
+#[cfg(feature = "p3")]
+pub use host::p3;
 pub use lookup::ResolveAddressStream;
 pub use loopback::LoopbackNet;
 pub use policy::{

@@ -9,6 +9,7 @@
 //! cargo bench -p agave-host --bench serve [-- [--quick] [--only SERVER,…]]
 //! ```
 
+#[path = "../common/child.rs"]
 mod child;
 mod fairness;
 mod histogram;
@@ -71,7 +72,7 @@ fn run() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1).peekable();
     if arguments.peek().is_some_and(|first| first == child::SERVER) {
         arguments.next();
-        return child::serve(arguments);
+        return servers::serve(arguments);
     }
     let (mut bench, mut quick, mut only) = (false, false, None);
     while let Some(argument) = arguments.next() {

@@ -2,7 +2,7 @@
 
 use crate::child::Server;
 use crate::load::{Clients, Load};
-use crate::servers::{Column, Guest};
+use crate::servers::{self, Column, Guest};
 use crate::{Failure, Plan};
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ fn group(plan: &Plan, guest: Guest, timeout: Option<Duration>) -> Result<(), Fai
     let columns = &plan.columns;
     let servers = columns
         .iter()
-        .map(|column| Server::start(*column, guest, timeout))
+        .map(|column| servers::start(*column, guest, timeout))
         .collect::<Result<Vec<_>, _>>()?;
     // By server, then by connections, then by round.
     let mut cells: Vec<[Vec<Cell>; 3]> = columns.iter().map(|_| Default::default()).collect();

@@ -1,6 +1,7 @@
 //! WASI 0.2 for wasmtime.
 
-use crate::{Exit, WasiCliCtx};
+pub use super::{TerminalInput, TerminalOutput, WasiCli, WasiCliCtxView, WasiCliView};
+use crate::Exit;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bindings::wasi::cli::{
@@ -9,14 +10,14 @@ use bindings::wasi::cli::{
 };
 use wasi_io::{DynInputStream, DynOutputStream};
 use wasmtime::Result;
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::{Linker, Resource, ResourceTable};
 
 /// What the `bindgen!` of `wasi:cli@0.2.12` generates. In a world of your own, map `wasi:cli`
 /// here with `with: { "wasi:cli": wasi_cli::p2::bindings::wasi::cli }`.
 #[allow(missing_docs)]
 pub mod bindings {
     wasmtime::component::bindgen!({
-        path: "wit",
+        path: "wit/p2",
         inline: "
             package wasi-cli:host;
             world imports {
@@ -41,41 +42,6 @@ pub mod bindings {
         imports: { default: trappable },
         require_store_data_send: true,
     });
-}
-
-/// A `terminal-input`: says only that there is one.
-#[derive(Debug)]
-pub struct TerminalInput(());
-
-/// A `terminal-output`: says only that there is one.
-#[derive(Debug)]
-pub struct TerminalOutput(());
-
-/// A store's state that has `wasi:cli` in it.
-pub trait WasiCliView: Send {
-    /// The parts that the bindings work on.
-    fn cli(&mut self) -> WasiCliCtxView<'_>;
-}
-
-impl<T: WasiCliView + ?Sized> WasiCliView for &mut T {
-    fn cli(&mut self) -> WasiCliCtxView<'_> {
-        T::cli(self)
-    }
-}
-
-/// The parts of a store's state that `wasi:cli` works on.
-pub struct WasiCliCtxView<'a> {
-    /// The guest's surroundings.
-    pub ctx: &'a WasiCliCtx,
-    /// The guest's resources.
-    pub table: &'a mut ResourceTable,
-}
-
-/// Names [`WasiCliCtxView`] for the generated bindings.
-pub struct WasiCli;
-
-impl HasData for WasiCli {
-    type Data<'a> = WasiCliCtxView<'a>;
 }
 
 /// Links all that `wasi:cli/imports` imports of `wasi:cli` itself: environment, exit, stdin,

@@ -1,51 +1,24 @@
 //! WASI 0.2 for wasmtime.
 
-use crate::WasiClocksCtx;
+pub use super::{WasiClocks, WasiClocksCtxView, WasiClocksView};
 use alloc::string::String;
 use bindings::wasi::clocks::{monotonic_clock, timezone, wall_clock};
 use wasi_io::p2::{DynPollable, subscribe_owned};
 use wasi_types::{Datetime, Duration, Instant};
 use wasmtime::Result;
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::{Linker, Resource};
 
 /// What the `bindgen!` of `wasi:clocks@0.2.12` generates. In a world of your own, map
 /// `wasi:clocks` here with `with: { "wasi:clocks": wasi_clocks::p2::bindings::wasi::clocks }`.
 #[allow(missing_docs)]
 pub mod bindings {
     wasmtime::component::bindgen!({
-        path: "wit",
+        path: "wit/p2",
         world: "wasi:clocks/imports",
         with: { "wasi:io": wasi_io::p2::bindings::wasi::io },
         imports: { default: trappable },
         require_store_data_send: true,
     });
-}
-
-/// A store's state that has `wasi:clocks` in it.
-pub trait WasiClocksView: Send {
-    /// The parts that the bindings work on.
-    fn clocks(&mut self) -> WasiClocksCtxView<'_>;
-}
-
-impl<T: WasiClocksView + ?Sized> WasiClocksView for &mut T {
-    fn clocks(&mut self) -> WasiClocksCtxView<'_> {
-        T::clocks(self)
-    }
-}
-
-/// The parts of a store's state that `wasi:clocks` works on.
-pub struct WasiClocksCtxView<'a> {
-    /// The guest's clocks.
-    pub ctx: &'a WasiClocksCtx,
-    /// The guest's resources.
-    pub table: &'a mut ResourceTable,
-}
-
-/// Names [`WasiClocksCtxView`] for the generated bindings.
-pub struct WasiClocks;
-
-impl HasData for WasiClocks {
-    type Data<'a> = WasiClocksCtxView<'a>;
 }
 
 /// Links `wasi:clocks/monotonic-clock`, `wasi:clocks/timezone` and `wasi:clocks/wall-clock`.

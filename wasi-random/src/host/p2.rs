@@ -1,40 +1,22 @@
 //! WASI 0.2 for wasmtime.
 
+pub use super::{WasiRandom, WasiRandomView};
 use crate::WasiRandomCtx;
 use alloc::vec::Vec;
 use bindings::wasi::random::{insecure, insecure_seed, random};
 use wasmtime::Result;
-use wasmtime::component::{HasData, Linker};
+use wasmtime::component::{Linker};
 
 /// What the `bindgen!` of `wasi:random@0.2.12` generates. In a world of your own, map
 /// `wasi:random` here with `with: { "wasi:random": wasi_random::p2::bindings::wasi::random }`.
 #[allow(missing_docs)]
 pub mod bindings {
     wasmtime::component::bindgen!({
-        path: "wit",
+        path: "wit/p2",
         world: "wasi:random/imports",
         imports: { default: trappable },
         require_store_data_send: true,
     });
-}
-
-/// A store's state that has `wasi:random` in it.
-pub trait WasiRandomView: Send {
-    /// The guest's randomness.
-    fn random(&mut self) -> &WasiRandomCtx;
-}
-
-impl<T: WasiRandomView + ?Sized> WasiRandomView for &mut T {
-    fn random(&mut self) -> &WasiRandomCtx {
-        T::random(self)
-    }
-}
-
-/// Names the reference to [`WasiRandomCtx`] for the generated bindings.
-pub struct WasiRandom;
-
-impl HasData for WasiRandom {
-    type Data<'a> = &'a WasiRandomCtx;
 }
 
 /// Links `wasi:random/random`, `wasi:random/insecure` and `wasi:random/insecure-seed`.

@@ -7,6 +7,7 @@ mod wasmtime_serve;
 mod wasmtime_tuned;
 
 use crate::Failure;
+use crate::child::{Server, end_with_parent};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -94,8 +95,27 @@ impl FromStr for Guest {
     }
 }
 
-/// Runs a server; it tells its address on standard output, and does not end.
-pub(crate) fn run(column: Column, guest: Guest, timeout: Option<Duration>) -> Result<(), Failure> {
+/// Starts a server.
+pub(crate) fn start(
+    column: Column,
+    guest: Guest,
+    timeout: Option<Duration>,
+) -> Result<Server, Failure> {
+    let timeout = timeout.map_or(0, |timeout| timeout.as_secs());
+    Server::start(&[column.name(), guest.name(), &timeout.to_string()])
+}
+
+/// Runs the server that the arguments name; it tells its address on standard output, and does
+/// not end.
+pub(crate) fn serve(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
+    let mut next = || arguments.next().ok_or("a server needs three arguments");
+    let (column, guest, timeout) = (next()?.parse()?, next()?.parse()?, next()?.parse()?);
+    end_with_parent();
+    let timeout = (timeout > 0).then_some(Duration::from_secs(timeout));
+    run(column, guest, timeout)
+}
+
+fn run(column: Column, guest: Guest, timeout: Option<Duration>) -> Result<(), Failure> {
     match column {
         Column::Hyper => native::run(),
         Column::Wasmtime => wasmtime_serve::run(&guest.component()?, timeout),

@@ -3,11 +3,12 @@
 mod convert;
 mod types;
 
-use crate::{Descriptor, WasiFilesystemCtx};
+pub use super::{WasiFilesystem, WasiFilesystemCtxView, WasiFilesystemView};
+use crate::Descriptor;
 use alloc::string::String;
 use alloc::vec::Vec;
 use wasmtime::Result;
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::{Linker, Resource};
 
 /// What the `bindgen!` of `wasi:filesystem@0.2.12` generates. In a world of your own, map
 /// `wasi:filesystem` here with
@@ -15,7 +16,7 @@ use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 #[allow(missing_docs)]
 pub mod bindings {
     wasmtime::component::bindgen!({
-        path: "wit",
+        path: "wit/p2",
         world: "wasi:filesystem/imports",
         with: {
             "wasi:io": wasi_io::p2::bindings::wasi::io,
@@ -38,33 +39,6 @@ pub mod bindings {
         },
         require_store_data_send: true,
     });
-}
-
-/// A store's state that has `wasi:filesystem` in it.
-pub trait WasiFilesystemView: Send {
-    /// The parts that the bindings work on.
-    fn filesystem(&mut self) -> WasiFilesystemCtxView<'_>;
-}
-
-impl<T: WasiFilesystemView + ?Sized> WasiFilesystemView for &mut T {
-    fn filesystem(&mut self) -> WasiFilesystemCtxView<'_> {
-        T::filesystem(self)
-    }
-}
-
-/// The parts of a store's state that `wasi:filesystem` works on.
-pub struct WasiFilesystemCtxView<'a> {
-    /// The guest's directories and limits.
-    pub ctx: &'a mut WasiFilesystemCtx,
-    /// The guest's resources.
-    pub table: &'a mut ResourceTable,
-}
-
-/// Names [`WasiFilesystemCtxView`] for the generated bindings.
-pub struct WasiFilesystem;
-
-impl HasData for WasiFilesystem {
-    type Data<'a> = WasiFilesystemCtxView<'a>;
 }
 
 /// Links `wasi:filesystem/types` and `wasi:filesystem/preopens`. They refer to `wasi:io` and

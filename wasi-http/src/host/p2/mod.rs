@@ -5,16 +5,17 @@ mod convert;
 mod fields;
 mod messages;
 
-use crate::{IncomingRequest, Request, ResponseOutparam, WasiHttpCtx};
+pub use super::{WasiHttp, WasiHttpCtxView, WasiHttpView};
+use crate::{IncomingRequest, Request, ResponseOutparam};
 use wasmtime::Result;
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::{Linker, Resource, ResourceTable};
 
 /// What the `bindgen!` of `wasi:http@0.2.12` generates. In a world of your own, map
 /// `wasi:http` here with `with: { "wasi:http": wasi_http::p2::bindings::wasi::http }`.
 #[allow(missing_docs)]
 pub mod bindings {
     wasmtime::component::bindgen!({
-        path: "wit",
+        path: "wit/p2",
         inline: "
             package agave:http;
             world imports {
@@ -41,33 +42,6 @@ pub mod bindings {
         imports: { default: trappable },
         require_store_data_send: true,
     });
-}
-
-/// A store's state that has `wasi:http` in it.
-pub trait WasiHttpView: Send {
-    /// The parts that the bindings work on.
-    fn http(&mut self) -> WasiHttpCtxView<'_>;
-}
-
-impl<T: WasiHttpView + ?Sized> WasiHttpView for &mut T {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        T::http(self)
-    }
-}
-
-/// The parts of a store's state that `wasi:http` works on.
-pub struct WasiHttpCtxView<'a> {
-    /// The guest's client and limits.
-    pub ctx: &'a WasiHttpCtx,
-    /// The guest's resources.
-    pub table: &'a mut ResourceTable,
-}
-
-/// Names [`WasiHttpCtxView`] for the generated bindings.
-pub struct WasiHttp;
-
-impl HasData for WasiHttp {
-    type Data<'a> = WasiHttpCtxView<'a>;
 }
 
 /// Links `wasi:http/types` and `wasi:http/outgoing-handler`. They refer to `wasi:io`, which

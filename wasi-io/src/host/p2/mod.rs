@@ -13,7 +13,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 #[allow(missing_docs)]
 pub mod bindings {
     wasmtime::component::bindgen!({
-        path: "wit",
+        path: "wit/p2",
         world: "wasi:io/imports",
         with: {
             "wasi:io/error.error": wasi_error::Error,

@@ -5,15 +5,15 @@ mod network;
 mod tcp;
 mod udp;
 
-use crate::WasiSocketsCtx;
-use wasmtime::component::{HasData, Linker, ResourceTable};
+pub use super::{WasiSockets, WasiSocketsCtxView, WasiSocketsView};
+use wasmtime::component::{Linker};
 
 /// What the `bindgen!` of `wasi:sockets@0.2.12` generates. In a world of your own, map
 /// `wasi:sockets` here with `with: { "wasi:sockets": wasi_sockets::p2::bindings::wasi::sockets }`.
 #[allow(missing_docs)]
 pub mod bindings {
     wasmtime::component::bindgen!({
-        path: "wit",
+        path: "wit/p2",
         world: "wasi:sockets/imports",
         with: {
             "wasi:io": wasi_io::p2::bindings::wasi::io,
@@ -28,33 +28,6 @@ pub mod bindings {
         imports: { default: trappable },
         require_store_data_send: true,
     });
-}
-
-/// A store's state that has `wasi:sockets` in it.
-pub trait WasiSocketsView: Send {
-    /// The parts that the bindings work on.
-    fn sockets(&mut self) -> WasiSocketsCtxView<'_>;
-}
-
-impl<T: WasiSocketsView + ?Sized> WasiSocketsView for &mut T {
-    fn sockets(&mut self) -> WasiSocketsCtxView<'_> {
-        T::sockets(self)
-    }
-}
-
-/// The parts of a store's state that `wasi:sockets` works on.
-pub struct WasiSocketsCtxView<'a> {
-    /// The guest's network, grants and limits.
-    pub ctx: &'a WasiSocketsCtx,
-    /// The guest's resources.
-    pub table: &'a mut ResourceTable,
-}
-
-/// Names [`WasiSocketsCtxView`] for the generated bindings.
-pub struct WasiSockets;
-
-impl HasData for WasiSockets {
-    type Data<'a> = WasiSocketsCtxView<'a>;
 }
 
 /// Links all interfaces of `wasi:sockets`: `network`, `instance-network`, `ip-name-lookup`,

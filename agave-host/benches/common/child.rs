@@ -1,7 +1,6 @@
-//! A server as a process of its own.
+//! A server as a process of its own: its memory and its CPU time are known.
 
 use crate::Failure;
-use crate::servers::{self, Column, Guest};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -11,17 +10,13 @@ use std::time::Duration;
 /// The first argument of a process that is a server.
 pub(crate) const SERVER: &str = "server";
 
-/// Runs the server that the arguments name, until standard input ends.
-pub(crate) fn serve(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
-    let mut next = || arguments.next().ok_or("a server needs three arguments");
-    let (column, guest, timeout) = (next()?.parse()?, next()?.parse()?, next()?.parse()?);
+/// Ends this process, a server, with the one that started it.
+pub(crate) fn end_with_parent() {
     std::thread::spawn(|| {
         // Whatever ends it, nobody is there any more.
         let _ = std::io::stdin().read(&mut [0]);
         std::process::exit(0);
     });
-    let timeout = (timeout > 0).then_some(Duration::from_secs(timeout));
-    servers::run(column, guest, timeout)
 }
 
 /// A server that runs.
@@ -42,14 +37,12 @@ pub(crate) struct Usage {
 }
 
 impl Server {
-    pub(crate) fn start(
-        column: Column,
-        guest: Guest,
-        timeout: Option<Duration>,
-    ) -> Result<Self, Failure> {
-        let timeout = timeout.map_or(0, |timeout| timeout.as_secs());
+    /// Starts this program with `arguments` after [`SERVER`]. It tells its address on standard
+    /// output.
+    pub(crate) fn start(arguments: &[&str]) -> Result<Self, Failure> {
         let mut process = Command::new(std::env::current_exe()?)
-            .args([SERVER, column.name(), guest.name(), &timeout.to_string()])
+            .arg(SERVER)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -58,7 +51,7 @@ impl Server {
         BufReader::new(output).read_line(&mut line)?;
         let address = line.trim().parse();
         let address =
-            address.map_err(|_| format!("the server {} does not start", column.name()))?;
+            address.map_err(|_| format!("the server {} does not start", arguments.join(" ")))?;
         Ok(Self { process, address })
     }
 
