@@ -35,6 +35,7 @@ fn limits() -> Limits {
         message: 1000,
         queue: 4096,
         ping_interval: 0,
+        ..Limits::default()
     }
 }
 
@@ -571,6 +572,76 @@ async fn a_silent_peer_is_asked_and_then_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_vanishes_is_missed_although_the_guest_does_not_read() {
+    for reset in [false, true] {
+        let (go, mut gone) = mpsc::unbounded_channel::<()>();
+        let limits = Limits {
+            ping_interval: 200_000_000,
+            ..limits()
+        };
+        let service = Service::talking(limits, move |connection| {
+            let go = go.clone();
+            async move {
+                go.send(()).unwrap();
+                go.closed().await;
+                drop(connection);
+            }
+        })
+        .await;
+        let mut raw = Raw::open(service.address);
+        soon(gone.recv()).await.unwrap();
+        raw.write(&masked(0x82, &[0; 1000]).repeat(100));
+        // It is there, and the guest has taken nothing: more pings than are waited for.
+        for _ in 0..4 {
+            assert_eq!(raw.frame(), (0x89, Vec::new()));
+        }
+        assert_eq!(service.server.connections(), 1);
+        if reset {
+            // With a ping unread, the system resets the connection.
+            raw.0.peek(&mut [0]).unwrap();
+        }
+        drop(raw);
+        soon(service.server.closed()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_reads_nothing_does_not_hold_up_a_server_that_stops() {
+    let close_timeout = 500_000_000;
+    let limits = Limits {
+        close_timeout,
+        ..limits()
+    };
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let service = Service::talking(limits, move |mut connection| {
+        let tell = tell.clone();
+        async move {
+            let message = Message::Binary(Bytes::from_static(&[7; 1000]));
+            tell.send(None).unwrap();
+            let end = loop {
+                if let Err(end) = send(&mut connection, message.clone()).await {
+                    break end;
+                }
+            };
+            tell.send(Some(end)).unwrap();
+        }
+    })
+    .await;
+    let raw = Raw::open(service.address);
+    assert_eq!(soon(told.recv()).await, Some(None));
+    // The system's buffers are full.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let begun = Instant::now();
+    service.server.close_all();
+    assert_eq!(soon(told.recv()).await, Some(Some(ErrorCode::HostShutdown)));
+    soon(service.server.closed()).await;
+    let waited = begun.elapsed();
+    assert!(waited >= Duration::from_nanos(close_timeout), "{waited:?}");
+    assert!(waited < Duration::from_secs(4), "{waited:?}");
+    drop(raw);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stops_closes_all_with_1001() {
     let (service, mut told) = Service::receiving(limits()).await;
     let mut raws: Vec<_> = (0..20).map(|_| Raw::open(service.address)).collect();
@@ -622,6 +693,7 @@ async fn messages_of_every_length_come_back() {
         message: 1 << 20,
         queue: 64 << 10,
         ping_interval: 0,
+        ..Limits::default()
     };
     let service = Service::echo(wide).await;
     let ctx = client().limits(wide);

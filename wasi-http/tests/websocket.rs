@@ -18,6 +18,7 @@ fn limits() -> Limits {
         message: 100,
         queue: 200,
         ping_interval: 0,
+        ..Limits::default()
     }
 }
 
@@ -390,6 +391,62 @@ fn a_connection_that_is_dropped_closes_with_1001() {
         there.receive(),
         Err(ErrorCode::ClosedByPeer(status(1001, "")))
     );
+}
+
+#[test]
+fn a_user_that_fails_closes_with_1011_also_within_a_message() {
+    for streams in [false, true] {
+        let (mut connection, mut port) = ported();
+        let mut readable = connection.readable();
+        assert!(!is_ready(&mut readable));
+        let message = streams.then(|| {
+            let mut message = connection.send_stream(MessageType::Text).unwrap();
+            let mut stream = message.write().unwrap();
+            stream.check_write().unwrap();
+            stream.write(b"begun").unwrap().unwrap();
+            (message, stream)
+        });
+        connection.fail();
+        assert!(is_ready(&mut readable));
+        drop(message);
+        drop(connection);
+        if streams {
+            assert!(matches!(order(&mut port), Some(Order::Send(_))));
+        }
+        let closed = Order::Close(status(1011, ""), ErrorCode::ClosedHere);
+        assert_eq!(order(&mut port), Some(closed), "{streams}");
+        assert_eq!(order(&mut port), None);
+    }
+    // What ended before has its own end.
+    let (mut here, mut there) = pair();
+    here.close(status(3000, "done")).unwrap();
+    assert!(there.receive().is_err());
+    there.fail();
+    let closed = ErrorCode::ClosedByPeer(status(3000, "done"));
+    assert_eq!(there.receive(), Err(closed));
+    here.fail();
+    assert_eq!(here.receive(), Err(ErrorCode::ClosedHere));
+}
+
+#[test]
+fn an_echo_sends_all_back_as_far_as_there_is_room() {
+    let socket = Box::new(memory::echo(limits().queue));
+    let mut connection = Connection::new(socket, None, limits());
+    let mut sent = 0;
+    let mut writable = connection.writable();
+    while connection.send(text(&sent.to_string())).is_ok() {
+        sent += 1;
+        assert!(sent < 100, "nothing stops it");
+    }
+    assert!(!is_ready(&mut writable));
+    for n in 0..sent {
+        assert_eq!(connection.receive(), Ok(Some(text(&n.to_string()))));
+    }
+    assert!(is_ready(&mut writable));
+    assert_eq!(connection.receive(), Ok(None));
+    connection.send(text("dropped")).unwrap();
+    connection.close(status(4000, "done")).unwrap();
+    assert_eq!(connection.receive(), Err(ErrorCode::ClosedHere));
 }
 
 #[test]

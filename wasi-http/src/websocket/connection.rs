@@ -223,6 +223,20 @@ impl Connection {
         Ok(())
     }
 
+    /// Its user failed: the connection is closed with code 1011, also in the middle of a message
+    /// that is sent as a stream. The end, where none was known before, is
+    /// [`ErrorCode::ClosedHere`].
+    pub fn fail(&mut self) {
+        let cx = &mut Context::from_waker(Waker::noop());
+        if let Poll::Ready(Err(_)) = self.shared.poll_send(cx, State::poll_room) {
+            return;
+        }
+        self.shared.change(|state| {
+            state.closed = true;
+            state.fail(ErrorCode::ClosedHere);
+        });
+    }
+
     /// `ended`: how the connection ended; `None` while it is open or messages wait.
     pub fn ended(&mut self) -> Option<ErrorCode> {
         let cx = &mut Context::from_waker(Waker::noop());

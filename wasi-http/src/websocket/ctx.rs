@@ -23,15 +23,20 @@ pub struct Limits {
     /// After this long without a sign of the peer, in nanoseconds, it is sent a ping; after the
     /// same again, the connection has ended. 0 sends none.
     pub ping_interval: Duration,
+    /// How long the peer may take to close the connection once it is being closed here, in
+    /// nanoseconds: to take what was sent before, to answer, and to close its side. Then the
+    /// connection is dropped.
+    pub close_timeout: Duration,
 }
 
 impl Default for Limits {
-    /// 16 MiB a message, 64 KiB in each direction, 30 s.
+    /// 16 MiB a message, 64 KiB in each direction, a ping after 30 s, 5 s to close.
     fn default() -> Self {
         Self {
             message: 16 << 20,
             queue: 64 << 10,
             ping_interval: 30_000_000_000,
+            close_timeout: 5_000_000_000,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Connections within this program, and the queues that a backend with a task of its own
 //! needs.
 
-use super::{CloseStatus, ErrorCode, Piece, Socket};
+use super::{CloseStatus, Connector, ErrorCode, Established, Handshake, Limits, Piece, Socket};
+use crate::BoxFuture;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -268,6 +270,83 @@ impl Port {
 impl Drop for Port {
     fn drop(&mut self) {
         self.end(ErrorCode::ConnectionLost);
+    }
+}
+
+/// A connection whose peer sends each message back, with `queue` bytes waiting in each direction.
+pub fn echo(queue: usize) -> EchoSocket {
+    let (here, there) = pair(queue);
+    EchoSocket { here, there }
+}
+
+/// An [`echo`].
+pub struct EchoSocket {
+    here: LinkSocket,
+    there: PairSocket,
+}
+
+impl EchoSocket {
+    /// Moves all that can be moved. After each change here, so that nobody needs to be woken
+    /// for it.
+    fn echo(&mut self) {
+        let cx = &mut Context::from_waker(Waker::noop());
+        while self.there.poll_send(cx).is_ready()
+            && let Poll::Ready(Ok(piece)) = self.there.poll_receive(cx)
+        {
+            // There is room.
+            let _ = self.there.send(piece);
+        }
+    }
+}
+
+impl Socket for EchoSocket {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, ErrorCode>> {
+        let poll = self.here.poll_receive(cx);
+        if poll.is_ready() {
+            self.echo();
+        }
+        poll
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, ErrorCode>> {
+        self.here.poll_send(cx)
+    }
+
+    fn send(&mut self, piece: Piece) -> Result<(), ErrorCode> {
+        self.here.send(piece)?;
+        self.echo();
+        Ok(())
+    }
+
+    fn close(&mut self, status: Option<CloseStatus>, end: ErrorCode) {
+        self.here.close(status, end);
+        self.echo();
+    }
+}
+
+/// A connector that asks a function, which answers at once.
+pub struct Service<F>(F);
+
+impl<F> Service<F>
+where
+    F: Fn(Handshake, Limits) -> Result<Established, ErrorCode> + Send + Sync + 'static,
+{
+    /// Connects with `connect`.
+    pub fn new(connect: F) -> Self {
+        Self(connect)
+    }
+}
+
+impl<F> Connector for Service<F>
+where
+    F: Fn(Handshake, Limits) -> Result<Established, ErrorCode> + Send + Sync + 'static,
+{
+    fn connect(
+        &self,
+        handshake: Handshake,
+        limits: Limits,
+    ) -> BoxFuture<Result<Established, ErrorCode>> {
+        Box::pin(core::future::ready((self.0)(handshake, limits)))
     }
 }
 

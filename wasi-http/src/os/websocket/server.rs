@@ -49,8 +49,8 @@ impl Server {
     }
 
     /// Closes all connections with code 1001, and answers each request from now on with 503.
-    /// The futures of [`Server::closed`] are ready when all are closed; the peers have 10 s to
-    /// answer, and as much to close their side.
+    /// The futures of [`Server::closed`] are ready when all are closed, which takes no longer
+    /// than [`Limits::close_timeout`].
     pub fn close_all(&self) {
         self.stop.send_replace(true);
     }
