@@ -1,6 +1,7 @@
 //! The traits an operating system implements.
 
 use crate::TimezoneDisplay;
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use wasi_io::Pollable;
@@ -33,10 +34,15 @@ pub trait MonotonicClock: Send + Sync + 'static {
     fn timer(&self, deadline: Instant) -> Box<dyn Pollable>;
 }
 
-/// The offsets of local time (`wasi:clocks/timezone`).
+/// The offsets of local time, and what they are called (`wasi:clocks/timezone`).
 pub trait Timezone: Send + Sync + 'static {
     /// What holds at `when`; [`TimezoneDisplay::UTC`] where that is not known.
     fn display(&self, when: Datetime) -> TimezoneDisplay;
+
+    /// Its name in the IANA time zone database, such as `Europe/Berlin`. The default has none.
+    fn iana_id(&self) -> Option<Cow<'static, str>> {
+        None
+    }
 }
 
 impl<T: WallClock + ?Sized> WallClock for Arc<T> {

@@ -1,4 +1,6 @@
 use crate::{MonotonicClock, Sleep, Timezone, TimezoneDisplay, Utc, WallClock};
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
 use wasi_types::{Datetime, Duration, Instant};
@@ -83,6 +85,20 @@ impl WasiClocksCtx {
     pub fn display(&self, when: Datetime) -> TimezoneDisplay {
         self.timezone.display(when)
     }
+
+    /// The timezone's name in the IANA database (`wasi:clocks/timezone.iana-id` of WASI 0.3).
+    pub fn iana_id(&self) -> Option<Cow<'static, str>> {
+        self.timezone.iana_id()
+    }
+
+    /// The timezone for a person who looks for a mistake: its name in the IANA database, or how
+    /// local time is shown now (`wasi:clocks/timezone.to-debug-string` of WASI 0.3).
+    pub fn describe_timezone(&self) -> String {
+        match self.iana_id() {
+            Some(id) => id.into_owned(),
+            None => self.display(self.wall_now()).to_string(),
+        }
+    }
 }
 
 #[cfg(feature = "std")]
@@ -124,5 +140,42 @@ mod tests {
         let cet = TimezoneDisplay::new(3600, "CET", false).unwrap();
         let ctx = ctx.timezone(cet.clone());
         assert_eq!(ctx.display(Datetime::UNIX_EPOCH), cet);
+    }
+
+    /// Summer time from the 100th second on.
+    struct Somewhere {
+        id: Option<&'static str>,
+    }
+
+    impl Timezone for Somewhere {
+        fn display(&self, when: Datetime) -> TimezoneDisplay {
+            let summer = when.seconds() >= 100;
+            let (offset, name) = if summer { (7200, "SST") } else { (3600, "ST") };
+            TimezoneDisplay::new(offset, name, summer).unwrap()
+        }
+
+        fn iana_id(&self) -> Option<Cow<'static, str>> {
+            self.id.map(Cow::Borrowed)
+        }
+    }
+
+    #[test]
+    fn a_timezone_is_described_by_its_id_or_by_what_holds_now() {
+        let clock = ManualClock::default();
+        let ctx = WasiClocksCtx::new(clock.clone(), clock.clone());
+        assert_eq!(ctx.iana_id().as_deref(), Some("UTC"));
+        assert_eq!(ctx.describe_timezone(), "UTC");
+
+        let named = ctx.clone().timezone(Somewhere {
+            id: Some("Some/Where"),
+        });
+        assert_eq!(named.iana_id().as_deref(), Some("Some/Where"));
+        assert_eq!(named.describe_timezone(), "Some/Where");
+
+        let nameless = ctx.timezone(Somewhere { id: None });
+        assert_eq!(nameless.iana_id(), None);
+        assert_eq!(nameless.describe_timezone(), "ST (UTC+01:00)");
+        clock.set_wall(Datetime::new(100, 0).unwrap());
+        assert_eq!(nameless.describe_timezone(), "SST (UTC+02:00)");
     }
 }

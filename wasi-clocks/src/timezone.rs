@@ -1,5 +1,6 @@
 use crate::Timezone;
 use alloc::borrow::Cow;
+use core::fmt;
 use wasi_types::Datetime;
 
 /// How local time is shown at one time (`wasi:clocks/timezone.timezone-display`).
@@ -53,6 +54,20 @@ impl TimezoneDisplay {
     }
 }
 
+impl fmt::Display for TimezoneDisplay {
+    /// Such as `CEST (UTC+02:00)`, with seconds where the offset has some.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.utc_offset < 0 { '-' } else { '+' };
+        let seconds = self.utc_offset.unsigned_abs();
+        let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        write!(f, "{} (UTC{sign}{hours:02}:{minutes:02}", self.name)?;
+        if seconds != 0 {
+            write!(f, ":{seconds:02}")?;
+        }
+        f.write_str(")")
+    }
+}
+
 /// The timezone of who has none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Utc;
@@ -60,6 +75,10 @@ pub struct Utc;
 impl Timezone for Utc {
     fn display(&self, _: Datetime) -> TimezoneDisplay {
         TimezoneDisplay::UTC
+    }
+
+    fn iana_id(&self) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed("UTC"))
     }
 }
 
@@ -73,6 +92,7 @@ impl Timezone for TimezoneDisplay {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     #[test]
     fn an_offset_is_less_than_a_day() {
@@ -86,6 +106,20 @@ mod tests {
         ] {
             let made = TimezoneDisplay::new(offset, "X", true);
             assert_eq!(made.is_some(), taken, "{offset}");
+        }
+    }
+
+    #[test]
+    fn it_is_shown_with_its_offset() {
+        for (offset, shown) in [
+            (0, "X (UTC+00:00)"),
+            (5 * 3600 + 45 * 60, "X (UTC+05:45)"),
+            (-1, "X (UTC-00:00:01)"),
+            (-(3 * 3600 + 30 * 60), "X (UTC-03:30)"),
+            (86_399, "X (UTC+23:59:59)"),
+        ] {
+            let display = TimezoneDisplay::new(offset, "X", false).unwrap();
+            assert_eq!(display.to_string(), shown);
         }
     }
 }

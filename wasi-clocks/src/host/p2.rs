@@ -98,8 +98,9 @@ impl timezone::Host for WasiClocksCtxView<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TimezoneDisplay;
     use crate::manual::ManualClock;
+    use crate::{TimezoneDisplay, WasiClocksCtx};
+    use wasmtime::component::ResourceTable;
 
     #[test]
     fn a_guests_datetime_is_brought_into_range() {
