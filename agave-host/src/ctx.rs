@@ -86,8 +86,10 @@ impl CtxBuilder {
     /// ([`WasiFilesystemCtx::inherit_mutate_directory`]): programs rely on it.
     pub fn preopen(mut self, dir: Arc<dyn Directory>, guest_path: impl Into<String>) -> Self {
         self.0.filesystem = self.0.filesystem.preopen(dir, guest_path);
-        // Without std nothing else could have drawn one; with it, this one is as good.
-        if let Ok((a, b)) = self.0.random.insecure_seed() {
+        // Without std nothing else could have drawn one; with it, this one is as good. It is not
+        // the guest's seed, which that is told.
+        let random = &self.0.random;
+        if let (Ok(a), Ok(b)) = (random.insecure_u64(), random.insecure_u64()) {
             let secret = (u128::from(a) << 64 | u128::from(b)).to_le_bytes();
             self.0.filesystem = self.0.filesystem.secret(secret);
         }

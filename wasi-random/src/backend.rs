@@ -21,8 +21,9 @@ pub trait Random: Send + Sync + 'static {
         self.fill(buf)
     }
 
-    /// A seed for hash maps, against flooding (`wasi:random/insecure-seed`). A guest may ask
-    /// more than once. The default is 16 bytes of [`Random::fill_insecure`].
+    /// A seed for hash maps, against flooding (`wasi:random/insecure-seed`), which
+    /// [`WasiRandomCtx`](crate::WasiRandomCtx) draws for each guest. The default is 16 bytes of
+    /// [`Random::fill_insecure`].
     ///
     /// # Errors
     /// As [`Random::fill`].

@@ -2,16 +2,18 @@ use crate::Random;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use wasi_io::Error;
+use wasi_io::{Error, sync::Mutex};
 
-/// The randomness of one guest and its limit; a clone has the same source.
+/// The randomness of one guest and its limit; a clone has the same source, and draws a seed of
+/// its own.
 ///
 /// With feature `std` the default is the system's. Without it there is none to take: hand one
 /// over.
-#[derive(Clone)]
 pub struct WasiRandomCtx {
     source: Arc<dyn Random>,
     max_bytes: usize,
+    /// Drawn when the guest first asks.
+    seed: Mutex<Option<u128>>,
 }
 
 /// Why there were no random bytes. The WIT text has no error for it: the guest ends.
@@ -36,6 +38,7 @@ impl WasiRandomCtx {
         Self {
             source: Arc::new(source),
             max_bytes: 16 << 20,
+            seed: Mutex::new(None),
         }
     }
 
@@ -45,8 +48,9 @@ impl WasiRandomCtx {
         self
     }
 
-    /// The most bytes that one call gives. A guest that asks for more ends: the WIT text wants
-    /// exactly as many as were asked for.
+    /// The most bytes that one call gives. A guest that asks for more ends, since the text of
+    /// WASI 0.2 wants exactly as many as were asked for; by WASI 0.3 it gets this many (1, where
+    /// this is 0), and asks again.
     ///
     /// The bytes are in the host's memory only while the call lasts, which waits for nothing:
     /// all guests together hold no more than this for each thread that runs them.
@@ -55,13 +59,24 @@ impl WasiRandomCtx {
         self
     }
 
-    /// `len` secure bytes (`wasi:random/random.get-random-bytes`).
+    /// `len` secure bytes (`wasi:random/random.get-random-bytes` of WASI 0.2).
     ///
     /// # Errors
     /// - [`RandomError::TooLong`]: `len` is over the limit; nothing was allocated.
     /// - [`RandomError::Source`]: the source failed.
     pub fn bytes(&self, len: u64) -> Result<Vec<u8>, RandomError> {
         let mut bytes = self.zeroes(len)?;
+        self.source.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Up to `max_len` secure bytes: so many, or as many as the limit allows
+    /// (`wasi:random/random.get-random-bytes` of WASI 0.3).
+    ///
+    /// # Errors
+    /// [`RandomError::Source`]: the source failed.
+    pub fn bytes_up_to(&self, max_len: u64) -> Result<Vec<u8>, RandomError> {
+        let mut bytes = self.zeroes_up_to(max_len);
         self.source.fill(&mut bytes)?;
         Ok(bytes)
     }
@@ -84,12 +99,24 @@ impl WasiRandomCtx {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    /// `len` bytes that may be predictable (`wasi:random/insecure.get-insecure-random-bytes`).
+    /// `len` bytes that may be predictable (`wasi:random/insecure.get-insecure-random-bytes` of
+    /// WASI 0.2).
     ///
     /// # Errors
     /// As [`WasiRandomCtx::bytes`].
     pub fn insecure_bytes(&self, len: u64) -> Result<Vec<u8>, RandomError> {
         let mut bytes = self.zeroes(len)?;
+        self.source.fill_insecure(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Up to `max_len` bytes that may be predictable, as [`WasiRandomCtx::bytes_up_to`]
+    /// (`wasi:random/insecure.get-insecure-random-bytes` of WASI 0.3).
+    ///
+    /// # Errors
+    /// As [`WasiRandomCtx::bytes_up_to`].
+    pub fn insecure_bytes_up_to(&self, max_len: u64) -> Result<Vec<u8>, RandomError> {
+        let mut bytes = self.zeroes_up_to(max_len);
         self.source.fill_insecure(&mut bytes)?;
         Ok(bytes)
     }
@@ -104,12 +131,20 @@ impl WasiRandomCtx {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    /// A seed for hash maps, low half first (`wasi:random/insecure-seed.insecure-seed`).
+    /// A seed for hash maps, low half first (`wasi:random/insecure-seed`): the same at each
+    /// call.
     ///
     /// # Errors
-    /// As [`WasiRandomCtx::u64`].
+    /// As [`WasiRandomCtx::u64`]; the next call asks the source again.
     pub fn insecure_seed(&self) -> Result<(u64, u64), RandomError> {
-        let seed = self.source.insecure_seed()?;
+        let drawn = *self.seed.lock();
+        let seed = match drawn {
+            Some(seed) => seed,
+            None => {
+                let drawn = self.source.insecure_seed()?;
+                *self.seed.lock().get_or_insert(drawn)
+            }
+        };
         Ok((seed as u64, (seed >> 64) as u64))
     }
 
@@ -120,6 +155,22 @@ impl WasiRandomCtx {
                 len,
                 max: self.max_bytes,
             }),
+        }
+    }
+
+    /// One at least, where any are asked for: a guest that asks in a loop is to get on.
+    fn zeroes_up_to(&self, max_len: u64) -> Vec<u8> {
+        let max = self.max_bytes.max(1);
+        alloc::vec![0; usize::try_from(max_len).map_or(max, |len| len.min(max))]
+    }
+}
+
+impl Clone for WasiRandomCtx {
+    fn clone(&self) -> Self {
+        Self {
+            source: self.source.clone(),
+            max_bytes: self.max_bytes,
+            seed: Mutex::new(None),
         }
     }
 }
@@ -168,6 +219,61 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_may_give_fewer_gives_what_the_limit_allows() {
+        let ctx = |max| WasiRandomCtx::new(Seeded::new([1; 32])).max_bytes(max);
+        for (max, max_len, given) in [
+            (1000, 0, 0),
+            (1000, 1, 1),
+            (1000, 1000, 1000),
+            (1000, 1001, 1000),
+            (1000, u64::MAX, 1000),
+            (0, 0, 0),
+            (0, u64::MAX, 1),
+        ] {
+            let (ctx, twin) = (ctx(max), ctx(1 << 20));
+            for (bytes, all) in [
+                (ctx.bytes_up_to(max_len), twin.bytes(given)),
+                (
+                    ctx.insecure_bytes_up_to(max_len),
+                    twin.insecure_bytes(given),
+                ),
+            ] {
+                assert_eq!(bytes.unwrap(), all.unwrap(), "{max_len} of {max}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_guest_has_one_seed_and_a_clone_another() {
+        let ctx = WasiRandomCtx::new(Seeded::new([1; 32]));
+        let seed = ctx.insecure_seed().unwrap();
+        assert_eq!(ctx.insecure_seed().unwrap(), seed);
+        assert_ne!(ctx.clone().insecure_seed().unwrap(), seed);
+    }
+
+    /// Fails once.
+    #[derive(Default)]
+    struct Late(core::sync::atomic::AtomicBool);
+
+    impl Random for Late {
+        fn fill(&self, buf: &mut [u8]) -> Result<(), Error> {
+            buf.fill(7);
+            match self.0.swap(true, core::sync::atomic::Ordering::Relaxed) {
+                true => Ok(()),
+                false => Err(Error::new(core::fmt::Error)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_seed_that_could_not_be_drawn_is_drawn_at_the_next_call() {
+        let ctx = WasiRandomCtx::new(Late::default());
+        assert!(ctx.insecure_seed().is_err());
+        let half = u64::from_le_bytes([7; 8]);
+        assert_eq!(ctx.insecure_seed().unwrap(), (half, half));
+    }
+
+    #[test]
     fn numbers_and_seeds_come_from_their_streams() {
         let [a, b] = [(); 2].map(|()| WasiRandomCtx::new(Seeded::new([1; 32])));
         assert_eq!(a.u64().unwrap().to_le_bytes()[..], b.bytes(8).unwrap());
@@ -204,6 +310,11 @@ mod tests {
         assert!(matches!(ctx.bytes(1), Err(RandomError::Source(_))));
         assert!(matches!(ctx.u64(), Err(RandomError::Source(_))));
         assert!(matches!(ctx.insecure_bytes(1), Err(RandomError::Source(_))));
+        assert!(matches!(ctx.bytes_up_to(1), Err(RandomError::Source(_))));
+        assert!(matches!(
+            ctx.insecure_bytes_up_to(1),
+            Err(RandomError::Source(_))
+        ));
         assert!(matches!(ctx.insecure_u64(), Err(RandomError::Source(_))));
         assert!(matches!(ctx.insecure_seed(), Err(RandomError::Source(_))));
     }

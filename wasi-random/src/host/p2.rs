@@ -5,7 +5,7 @@ use crate::WasiRandomCtx;
 use alloc::vec::Vec;
 use bindings::wasi::random::{insecure, insecure_seed, random};
 use wasmtime::Result;
-use wasmtime::component::{Linker};
+use wasmtime::component::Linker;
 
 /// What the `bindgen!` of `wasi:random@0.2.12` generates. In a world of your own, map
 /// `wasi:random` here with `with: { "wasi:random": wasi_random::p2::bindings::wasi::random }`.
