@@ -51,7 +51,10 @@ fn run() -> Result<(), Failure> {
             // From `cargo bench`. Without it this is a test that all of it works.
             "--bench" => bench = true,
             "--rounds" => rounds = arguments.next().map(|rounds| rounds.parse()).transpose()?,
-            "--only" => columns.extend(arguments.next().map(|name| name.parse()).transpose()?),
+            "--only" => {
+                let name = arguments.next().ok_or("--only SERVER")?;
+                columns.push(name.parse::<Column>()?);
+            }
             other => {
                 let known = "--only SERVER, --rounds N";
                 return Err(format!("unknown argument `{other}`: {known}").into());
