@@ -1,7 +1,7 @@
 //! The traits an operating system implements.
 
 use bytes::Bytes;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use wasi_error::StreamError;
 
 /// Something that can be waited for (`wasi:io/poll.pollable`).
@@ -43,7 +43,7 @@ pub trait InputStream: Pollable {
         max: usize,
     ) -> Poll<Result<Bytes, StreamError>> {
         if max > 0 {
-            core::task::ready!(self.poll_ready(cx));
+            ready!(self.poll_ready(cx));
         }
         let mut buf = alloc::vec![0; max];
         self.poll_read(cx, &mut buf).map_ok(|n| {
@@ -102,6 +102,36 @@ pub trait OutputStream: Pollable {
         self.write(&bytes)
     }
 
+    /// Takes some of `bytes` at once and says how many: 0 only where `bytes` is empty. Pending,
+    /// it has taken none and keeps the waker of `cx`.
+    ///
+    /// The default waits for a permit and writes within it. A sink that can pass on what it is
+    /// given, and leave the rest to the caller, need not keep a copy of anything here.
+    ///
+    /// # Errors
+    /// As [`OutputStream::check_write`]; nothing of `bytes` was taken.
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, StreamError>> {
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        ready!(self.poll_ready(cx));
+        match self.check_write()?.min(bytes.len()) {
+            // It was ready a moment ago and changed its mind: ask again later.
+            0 => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            n => {
+                self.write(&bytes[..n])?;
+                Poll::Ready(Ok(n))
+            }
+        }
+    }
+
     /// Begins to deliver what was written; it has ended when `check_write` gives more than 0
     /// or an error. The default is for sinks that buffer nothing.
     ///
@@ -109,5 +139,11 @@ pub trait OutputStream: Pollable {
     /// As [`OutputStream::check_write`].
     fn flush(&mut self) -> Result<(), StreamError> {
         self.check_write().map(drop)
+    }
+
+    /// Whether what was taken waits for a flush, as the default says. Without that a write of
+    /// WASI 0.3 has ended when its bytes were taken.
+    fn waits_for_flush(&self) -> bool {
+        true
     }
 }

@@ -89,6 +89,10 @@ impl OutputStream for PipeWriter {
         self.0.changed.wake_all();
         Ok(())
     }
+
+    fn waits_for_flush(&self) -> bool {
+        false
+    }
 }
 
 impl Drop for PipeWriter {
@@ -224,6 +228,10 @@ impl OutputStream for Output {
     fn flush(&mut self) -> Result<(), StreamError> {
         Ok(())
     }
+
+    fn waits_for_flush(&self) -> bool {
+        false
+    }
 }
 
 /// An output that takes everything and keeps nothing.
@@ -243,5 +251,9 @@ impl OutputStream for Sink {
 
     fn write(&mut self, _: &[u8]) -> Result<(), StreamError> {
         Ok(())
+    }
+
+    fn waits_for_flush(&self) -> bool {
+        false
     }
 }

@@ -226,10 +226,19 @@ impl DynOutputStream {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let n = ready!(self.poll_permit(cx))?.min(bytes.len());
-        self.permit -= n;
-        self.put(&bytes[..n])?;
-        Poll::Ready(Ok(n))
+        self.permit = 0;
+        let result = ready!(self.open()?.poll_write(cx, bytes));
+        Poll::Ready(self.latch(result))
+    }
+
+    /// Whether a write of WASI 0.3 ends with a flush only, see
+    /// [`OutputStream::waits_for_flush`].
+    #[cfg(feature = "p3")]
+    pub(crate) fn waits_for_flush(&self) -> bool {
+        match &self.backend {
+            Some(backend) => backend.waits_for_flush(),
+            None => false,
+        }
     }
 
     /// One step of a blocking write: writes what fits of `bytes` and takes it off the front.

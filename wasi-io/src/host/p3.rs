@@ -8,15 +8,15 @@
 //! [`InputStream`]: crate::InputStream
 //! [`OutputStream`]: crate::OutputStream
 
-use crate::{DynInputStream, DynOutputStream, Pollable};
+use crate::{DynInputStream, DynOutputStream, Op, Pollable};
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use futures_channel::oneshot;
 use wasi_error::StreamError;
 use wasmtime::component::{
-    ComponentType, Destination, FutureReader, Lift, Lower, Source, StreamConsumer, StreamProducer,
-    StreamReader, StreamResult, VecBuffer,
+    Accessor, AccessorTask, ComponentType, Destination, FutureReader, Lift, Lower, Source,
+    StreamConsumer, StreamProducer, StreamReader, StreamResult, VecBuffer,
 };
 use wasmtime::{AsContextMut, Result, StoreContextMut};
 
@@ -31,30 +31,38 @@ pub trait StreamErrorCode: ComponentType + Lift + Lower + Send + Sync + 'static 
 
 impl<E: ComponentType + Lift + Lower + Send + Sync + 'static> StreamErrorCode for E {}
 
-/// The other end of a `future<result<_, E>>`: dropping it is success.
-pub struct Outcome<E>(oneshot::Sender<E>);
+/// A `future<result<_, E>>`, which says how a stream ended.
+pub type OutcomeReader<E> = FutureReader<core::result::Result<(), E>>;
+
+/// The other end of an [`OutcomeReader`]: dropping it is success.
+pub struct Outcome<E>(oneshot::Sender<Op<core::result::Result<(), E>>>);
 
 impl<E: StreamErrorCode> Outcome<E> {
     /// An outcome, and the future that tells it.
     ///
     /// # Errors
     /// The store's engine has no concurrency support, or its table is full.
-    pub fn new<S: AsContextMut>(
-        store: S,
-    ) -> Result<(Self, FutureReader<core::result::Result<(), E>>)> {
-        let (sender, receiver) = oneshot::channel();
+    pub fn new<S: AsContextMut>(store: S) -> Result<(Self, OutcomeReader<E>)> {
+        let (sender, receiver) = oneshot::channel::<Op<_>>();
         let future = FutureReader::new(store, async move {
             Ok::<_, wasmtime::Error>(match receiver.await {
-                Ok(code) => Err(code),
+                Ok(end) => end.finish().await,
                 Err(oneshot::Canceled) => Ok(()),
             })
         })?;
         Ok((Self(sender), future))
     }
 
-    /// It is `code`. Nobody may be waiting for it any more.
+    /// It is `code`.
     pub fn fail(self, code: E) {
-        let _ = self.0.send(code);
+        self.end(Op::failed(code));
+    }
+
+    /// It is what `end` gives. What is pending goes on while the guest waits for the future, and
+    /// is dropped with it.
+    pub fn end(self, end: Op<core::result::Result<(), E>>) {
+        // Nobody may be waiting for it any more.
+        let _ = self.0.send(end);
     }
 }
 
@@ -67,7 +75,7 @@ pub fn read_via_stream<S: AsContextMut, E: StreamErrorCode>(
     mut store: S,
     input: DynInputStream,
     code: fn(StreamError) -> E,
-) -> Result<(StreamReader<u8>, FutureReader<core::result::Result<(), E>>)> {
+) -> Result<(StreamReader<u8>, OutcomeReader<E>)> {
     let (outcome, future) = Outcome::new(&mut store)?;
     let producer = InputProducer {
         input,
@@ -124,7 +132,13 @@ impl<D: 'static, E: StreamErrorCode> StreamProducer<D> for InputProducer<E> {
 
 /// Writes what the guest puts into `data` to `output`, and says how that ends: with success
 /// once the guest has dropped its end and everything is delivered, with what `code` makes of a
-/// failure otherwise. A write of the guest completes when its bytes are flushed.
+/// failure otherwise.
+///
+/// A write of the guest completes when its bytes are flushed, where they wait for that
+/// ([`OutputStream::waits_for_flush`]). One that is given up before, but was taken, is delivered
+/// all the same, and completes with what was taken.
+///
+/// [`OutputStream::waits_for_flush`]: crate::OutputStream::waits_for_flush
 ///
 /// # Errors
 /// The store's engine has no concurrency support, or its table is full.
@@ -133,147 +147,161 @@ pub fn write_via_stream<S: AsContextMut, E: StreamErrorCode>(
     data: StreamReader<u8>,
     output: DynOutputStream,
     code: fn(StreamError) -> E,
-) -> Result<FutureReader<core::result::Result<(), E>>> {
-    let (sender, receiver) = oneshot::channel();
+) -> Result<OutcomeReader<E>> {
+    let (outcome, future) = Outcome::new(&mut store)?;
     let consumer = OutputConsumer {
-        output: Some(output),
+        end: Some(End {
+            output,
+            outcome,
+            code,
+        }),
         flushing: false,
         taken: false,
-        end: Some(sender),
+        keeper: None,
     };
     data.pipe(&mut store, consumer)?;
-    FutureReader::new(store, async move {
-        let end = match receiver.await {
-            Ok(End::Failed(error)) => Err(error),
-            Ok(End::Dropped(output)) => flush(output).await,
-            Err(oneshot::Canceled) => Ok(()),
-        };
-        Ok::<_, wasmtime::Error>(end.map_err(code))
-    })
+    Ok(future)
 }
 
-/// How the writing of a guest's stream ended.
-enum End {
-    Failed(StreamError),
-    /// The guest dropped its end; a flush may still be on.
-    Dropped(DynOutputStream),
+/// Where bytes go, and whom to tell if they don't arrive.
+struct End<E> {
+    output: DynOutputStream,
+    outcome: Outcome<E>,
+    code: fn(StreamError) -> E,
 }
 
-async fn flush(mut output: DynOutputStream) -> core::result::Result<(), StreamError> {
-    let begun = output.flush();
-    let result = match begun {
-        Ok(()) => poll_fn(|cx| output.poll_flushed(cx)).await,
-        Err(error) => Err(error),
-    };
-    match result {
-        // All was delivered, and nothing more is to come.
-        Err(StreamError::Closed) => Ok(()),
-        result => result,
+impl<E: StreamErrorCode> End<E> {
+    fn fail(self, error: StreamError) {
+        self.outcome.fail((self.code)(error));
     }
 }
 
-struct OutputConsumer {
+struct OutputConsumer<E> {
     /// `None` once it has failed.
-    output: Option<DynOutputStream>,
+    end: Option<End<E>>,
+    /// A flush was begun, and is not known to have ended.
     flushing: bool,
     /// Whether the write that is on has given its bytes, and waits for the flush.
     taken: bool,
-    end: Option<oneshot::Sender<End>>,
+    /// Where the end goes when the guest drops the stream while a flush is on.
+    keeper: Option<oneshot::Sender<End<E>>>,
 }
 
-impl OutputConsumer {
-    fn fail(&mut self, error: StreamError) -> StreamResult {
-        self.output = None;
-        if let Some(end) = self.end.take() {
-            // Nobody may be waiting for it any more.
-            let _ = end.send(End::Failed(error));
-        }
-        StreamResult::Dropped
-    }
-
-    /// Waits for the flush that is on.
-    fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<core::result::Result<(), StreamError>> {
-        if let (true, Some(output)) = (self.flushing, &mut self.output) {
-            let result = ready!(output.poll_flushed(cx));
-            self.flushing = false;
-            match result {
-                // All was delivered; the next write is told.
-                Ok(()) | Err(StreamError::Closed) => (),
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
+impl<E: StreamErrorCode> OutputConsumer<E> {
+    /// Writes some of `bytes` and says how many, 0 only where there are none; those wait until
+    /// one would be taken.
     fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<core::result::Result<usize, StreamError>> {
-        let Some(output) = &mut self.output else {
+        let Some(End { output, .. }) = &mut self.end else {
             return Poll::Ready(Err(StreamError::Closed));
         };
-        let n = ready!(output.poll_write(cx, bytes))?;
-        self.flushing = true;
-        match output.flush() {
-            Ok(()) | Err(StreamError::Closed) => Poll::Ready(Ok(n)),
-            Err(error) => Poll::Ready(Err(error)),
+        if bytes.is_empty() {
+            return output.poll_ready(cx).map(|()| Ok(0));
         }
+        let n = ready!(output.poll_write(cx, bytes))?;
+        // It takes bytes only after the last flush.
+        self.flushing = false;
+        Poll::Ready(Ok(n))
+    }
+
+    fn flush(&mut self) -> core::result::Result<(), StreamError> {
+        match &mut self.end {
+            Some(End { output, .. }) if output.waits_for_flush() => {
+                self.flushing = true;
+                output.flush()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn poll_flushed(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<core::result::Result<(), StreamError>> {
+        if let (true, Some(End { output, .. })) = (self.flushing, &mut self.end) {
+            ready!(output.poll_flushed(cx))?;
+            self.flushing = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn fail(&mut self, error: StreamError) -> Poll<Result<StreamResult>> {
+        if let Some(end) = self.end.take() {
+            end.fail(error);
+        }
+        Poll::Ready(Ok(StreamResult::Dropped))
     }
 }
 
-impl<D: 'static> StreamConsumer<D> for OutputConsumer {
+impl<D: 'static, E: StreamErrorCode> StreamConsumer<D> for OutputConsumer<E> {
     type Item = u8;
 
     fn poll_consume(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        store: StoreContextMut<'_, D>,
+        mut store: StoreContextMut<'_, D>,
         source: Source<'_, u8>,
         finish: bool,
     ) -> Poll<Result<StreamResult>> {
         if !self.taken {
-            let mut source = source.as_direct(store);
+            let mut source = source.as_direct(store.as_context_mut());
             let bytes = source.remaining();
             let len = bytes.len().min(PIECE_MAX);
-            if len == 0 {
-                // The guest waits until a write would be taken.
-                let poll = match &mut self.output {
-                    Some(output) => output.poll_ready(cx),
-                    None => Poll::Ready(()),
-                };
-                return match poll {
-                    Poll::Pending if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
-                    poll => poll.map(|()| Ok(StreamResult::Completed)),
-                };
-            }
             match self.poll_write(cx, &bytes[..len]) {
-                Poll::Ready(Ok(n)) => {
-                    source.mark_read(n);
-                    self.taken = true;
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Ok(self.fail(error))),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(StreamResult::Completed)),
+                Poll::Ready(Ok(n)) => source.mark_read(n),
+                Poll::Ready(Err(error)) => return self.fail(error),
                 Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
                 Poll::Pending => return Poll::Pending,
             }
+            self.taken = true;
+            if let Err(error) = self.flush() {
+                return self.fail(error);
+            }
         }
         match self.poll_flushed(cx) {
-            Poll::Ready(Err(error)) => Poll::Ready(Ok(self.fail(error))),
-            // Given up by the guest, but taken: the flush goes on by itself.
-            Poll::Pending if !finish => Poll::Pending,
-            _ => {
-                self.taken = false;
-                Poll::Ready(Ok(StreamResult::Completed))
+            Poll::Ready(Ok(())) => (),
+            Poll::Ready(Err(error)) => return self.fail(error),
+            Poll::Pending if !finish => return Poll::Pending,
+            // The guest no longer waits for it, and may go.
+            Poll::Pending if self.keeper.is_none() => {
+                let (sender, receiver) = oneshot::channel();
+                store.spawn(Keeper(receiver))?;
+                self.keeper = Some(sender);
             }
+            Poll::Pending => (),
+        }
+        self.taken = false;
+        Poll::Ready(Ok(StreamResult::Completed))
+    }
+}
+
+impl<E> Drop for OutputConsumer<E> {
+    fn drop(&mut self) {
+        if let (true, Some(keeper), Some(end)) =
+            (self.flushing, self.keeper.take(), self.end.take())
+        {
+            // The keeper is gone only where the whole store is.
+            let _ = keeper.send(end);
         }
     }
 }
 
-impl Drop for OutputConsumer {
-    fn drop(&mut self) {
-        if let (Some(output), Some(end)) = (self.output.take(), self.end.take()) {
-            // Who does not wait for it leaves the rest to the backend.
-            let _ = end.send(End::Dropped(output));
+/// A task that ends a flush for which nobody waits any more: an output that is dropped before
+/// may lose bytes.
+struct Keeper<E>(oneshot::Receiver<End<E>>);
+
+impl<D: 'static, E: StreamErrorCode> AccessorTask<D> for Keeper<E> {
+    async fn run(self, _: &Accessor<D>) -> Result<()> {
+        // Without one, the stream was dropped with nothing to flush.
+        if let Ok(mut end) = self.0.await
+            && let Err(error) = poll_fn(|cx| end.output.poll_flushed(cx)).await
+        {
+            end.fail(error);
         }
+        Ok(())
     }
 }
