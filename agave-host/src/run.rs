@@ -55,7 +55,11 @@ impl Program {
                     let (status,) = run.call_async(&mut store, ()).await?;
                     Ok(Exit::from_status(status))
                 };
-                exit(limited(run, sleep).await)
+                let ended = exit(limited(run, sleep).await);
+                if ended.is_err() {
+                    store.data_mut().fail_connections();
+                }
+                ended
             }
             Pre::Module(pre) => {
                 if !self.is_command() {

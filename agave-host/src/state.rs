@@ -2,7 +2,6 @@ use crate::guest::TimedOut;
 use crate::limits::Limiter;
 use crate::{Ctx, Limits};
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 use wasi_cli::p2::{WasiCliCtxView, WasiCliView};
@@ -10,8 +9,8 @@ use wasi_clocks::p2::{WasiClocksCtxView, WasiClocksView};
 use wasi_clocks::{Instant, Sleep, WasiClocksCtx};
 use wasi_filesystem::p2::{WasiFilesystemCtxView, WasiFilesystemView};
 use wasi_http::p2::{WasiHttpCtxView, WasiHttpView};
+use wasi_http::websocket::Connection;
 use wasi_http::websocket::p2::{WasiWebSocketCtxView, WasiWebSocketView};
-use wasi_http::websocket::{CloseStatus, Connection};
 use wasi_io::BoxFuture;
 use wasi_io::p2::{WasiIoCtxView, WasiIoView};
 use wasi_preview1::WasiPreview1Ctx;
@@ -118,9 +117,7 @@ impl HostState {
     pub(crate) fn fail_connections(&mut self) {
         for entry in self.table.iter_mut() {
             if let Some(connection) = entry.downcast_mut::<Connection>() {
-                let (code, reason) = (1011, String::new());
-                // It may have ended.
-                let _ = connection.close(Some(CloseStatus { code, reason }));
+                connection.fail();
             }
         }
     }

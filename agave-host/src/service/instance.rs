@@ -86,7 +86,11 @@ pub(super) fn start(
     let (sender, executor) = (Sender::new(answer.clone()), service.executor.clone());
     let service = service.clone();
     let run = async move {
-        limited(instance.answer(&service, request, sender), sleep).await?;
+        let answered = limited(instance.answer(&service, request, sender), sleep).await;
+        if answered.is_err() {
+            instance.store.data_mut().fail_connections();
+            return answered;
+        }
         if instance.uses < service.reuse {
             service.idle.lock().push(instance);
         } else {

@@ -56,6 +56,12 @@ fn a_message_of_16_mib_passes_and_a_longer_one_closes_with_1009() {
 
 #[test]
 #[ignore = "needs Python's websockets, which CI installs"]
+fn each_connection_has_an_instance_of_its_own() {
+    peer("counted", "/count");
+}
+
+#[test]
+#[ignore = "needs Python's websockets, which CI installs"]
 fn a_subprotocol_is_one_that_the_client_offered() {
     peer("subprotocols", "");
 }
@@ -85,9 +91,11 @@ fn a_guest_closes_with_a_code_and_a_reason() {
 #[test]
 #[ignore = "needs Python's websockets, which CI installs"]
 fn a_guest_that_traps_closes_with_1011_and_one_line() {
-    let log = peer("trap", "/trap");
-    assert_eq!(log.len(), 1, "{log:#?}");
-    assert!(log[0].contains("request 1: the guest failed"), "{log:#?}");
+    for route in ["/trap", "/trap?stream"] {
+        let log = peer("trap", route);
+        assert_eq!(log.len(), 1, "{log:#?}");
+        assert!(log[0].contains("request 1: the guest failed"), "{log:#?}");
+    }
 }
 
 #[test]
@@ -364,6 +372,30 @@ fn a_signal_closes_all_connections_with_1001() {
         .iter()
         .filter(|line| line.contains("ended: ErrorCode::HostShutdown"));
     assert_eq!(ended.count(), 3, "{log:#?}");
+}
+
+#[test]
+#[ignore = "needs Python's websockets, which CI installs"]
+fn a_peer_that_reads_nothing_does_not_hold_up_the_end() {
+    let server = Server::guest("ws_echo", &[]);
+    let mut python = Python::start(&["unread", &url(&server, "/flood")]);
+    assert_eq!(python.line(), "open");
+    wait_until("the guest waits", || {
+        let computed = server.computed();
+        thread::sleep(Duration::from_millis(500));
+        server.computed() <= computed + 1
+    });
+    let begun = Instant::now();
+    server.signal("TERM");
+    let (status, log) = server.ended();
+    assert_eq!(status.code(), Some(0), "{log:#?}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
+    python.tell();
+    python.finish();
 }
 
 #[test]

@@ -26,13 +26,14 @@ mod bindings {
 
 use bindings::agave::websocket::client::connect;
 use bindings::agave::websocket::types::{
-    CloseStatus, Connection, ErrorCode, Message, OutgoingMessage, UpgradeRequest,
+    CloseStatus, Connection, ErrorCode, Message, MessageType, OutgoingMessage, UpgradeRequest,
     websocket_error_code,
 };
 use bindings::exports::agave::websocket::handler;
 use bindings::exports::wasi::cli::run;
 use bindings::wasi::http::types::Fields;
 use bindings::wasi::io::streams::{OutputStream, StreamError};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 struct WsEcho;
@@ -46,9 +47,10 @@ impl handler::Guest for WsEcho {
             "/stream" => served(stream(&accept(request))),
             "/flood" => served(flood(&accept(request))),
             "/close" => served(close(&accept(request), query)),
+            "/count" => served(count(&accept(request))),
             "/hold" => hold(&accept(request)),
             "/spin" => spin(&accept(request)),
-            "/trap" => trap(&accept(request)),
+            "/trap" => trap(&accept(request), query),
             "/return" => drop(accept(request)),
             "/relay" => relay(request, query),
             "/refuse" => refuse(request, query.parse().unwrap_or(403), "refused\n"),
@@ -159,6 +161,14 @@ fn close(connection: &Connection, query: &str) -> Result<(), ErrorCode> {
     connection.blocking_receive().map(drop)
 }
 
+/// Sends how many connections this instance has had.
+fn count(connection: &Connection) -> Result<(), ErrorCode> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
+    connection.blocking_send(&Message::Text(count.to_string()))?;
+    echo(connection)
+}
+
 /// Takes no notice of its connection.
 fn hold(_connection: &Connection) {
     eprintln!("holding");
@@ -172,8 +182,15 @@ fn spin(_connection: &Connection) {
     }
 }
 
-fn trap(connection: &Connection) {
+/// After a message; where the query is `stream`, in the middle of one that it sends.
+fn trap(connection: &Connection, query: &str) {
     let _ = connection.blocking_receive();
+    let _begun = (query == "stream").then(|| {
+        let message = connection.send_stream(MessageType::Text).expect("begun");
+        let output = message.write().expect("the first call");
+        write_all(&output, b"begun").expect("written");
+        (output, message)
+    });
     core::arch::wasm32::unreachable()
 }
 

@@ -110,6 +110,7 @@ async def closes(url):
 
 
 async def trap(url):
+    """The guest traps after a message, in the middle of another one or not."""
     async with connect(url) as ws:
         await ws.send("now")
         got = await closed(ws)
@@ -121,6 +122,14 @@ async def once(url):
     async with connect(url) as ws:
         await ws.send("here")
         assert await ws.recv() == "here"
+
+
+async def counted(url):
+    """Three connections, two of them at once: each is the first of its instance."""
+    async with connect(url) as first, connect(url) as second:
+        assert [await first.recv(), await second.recv()] == ["1", "1"]
+    async with connect(url) as third:
+        assert await third.recv() == "1"
 
 
 async def refused(url, code):
