@@ -16,6 +16,7 @@ use wasi_filesystem::{
     OpenFlags, PathFlags, ReadOnly, vfs,
 };
 use wasi_http::memory::{Full, Service};
+use wasi_http::websocket::{self, CloseStatus, Established, Handshake, Piece, Socket};
 use wasi_io::{Op, Pollable};
 use wasi_random::seeded::Seeded;
 use wasi_random::{Random, WasiRandomCtx};
@@ -23,7 +24,12 @@ use wasi_sockets::{LoopbackNet, Network};
 use wasmtime::component::Linker;
 
 static HOST: LazyLock<Host> = LazyLock::new(|| Host::builder().pool(false).build().unwrap());
-static DEMO: LazyLock<Demo> = LazyLock::new(|| Demo::load(&HOST).unwrap().http("demo.test"));
+static DEMO: LazyLock<Demo> = LazyLock::new(|| told(Demo::load(&HOST).unwrap()));
+
+/// `demo`, with those that it asks in memory.
+fn told(demo: Demo) -> Demo {
+    demo.http("demo.test").websocket("ws://demo.test/")
+}
 
 /// 2024-01-01.
 fn clock() -> ManualClock {
@@ -48,6 +54,7 @@ fn without_files(clocks: WasiClocksCtx, random: WasiRandomCtx) -> CtxBuilder {
     Ctx::with(clocks, random)
         .network(network("127.0.0.1"))
         .http_client(Arc::new(Service::new(demo::answer)))
+        .websocket_connector(Arc::new(websocket::memory::Service::new(demo::echo)))
 }
 
 /// Everything.
@@ -99,7 +106,7 @@ fn which(report: &Report, outcome: Outcome) -> Vec<&str> {
     rows.map(|row| row.name.as_str()).collect()
 }
 
-const ROWS: [&str; 21] = [
+const ROWS: [&str; 22] = [
     "arguments",
     "environment",
     "stdin",
@@ -121,6 +128,7 @@ const ROWS: [&str; 21] = [
     "TCP echo",
     "UDP echo",
     "HTTP request",
+    "WebSocket echo",
 ];
 const FILES: &[&str] = &[
     "file contents",
@@ -143,7 +151,7 @@ fn all_is_ok_without_an_operating_system_and_nothing_is_left() {
     assert_eq!(report.exit, Exit::new(0));
     assert_eq!(
         table.lines().last(),
-        Some("21 ok, 0 denied, 0 absent, 0 FAILED")
+        Some("22 ok, 0 denied, 0 absent, 0 FAILED")
     );
     assert_eq!(fs.read_dir("").unwrap().len(), 1);
     assert_eq!(fs.read_file("wasi-demo-0").unwrap(), b"somebody's");
@@ -162,7 +170,7 @@ fn what_is_not_granted_is_denied_and_nothing_fails() {
     let clocks = WasiClocksCtx::new(clock.clone(), clock.clone());
     let nothing = Ctx::with(clocks, random());
     let (report, table) = run(&DEMO, &clock, nothing);
-    let denied = [FILES, SOCKETS, &["HTTP request"]].concat();
+    let denied = [FILES, SOCKETS, &["HTTP request", "WebSocket echo"]].concat();
     assert_eq!(which(&report, Outcome::Denied), denied, "{table}");
     assert_eq!(which(&report, Outcome::Ok).len(), ROWS.len() - denied.len());
     assert_eq!(report.exit, Exit::new(0));
@@ -332,6 +340,30 @@ impl File for RottenFile {
     }
 }
 
+/// Changes what comes.
+struct Garbled(websocket::memory::EchoSocket, fn(&mut Piece));
+
+impl Socket for Garbled {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, websocket::ErrorCode>> {
+        self.0.poll_receive(cx).map_ok(|mut piece| {
+            self.1(&mut piece);
+            piece
+        })
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, websocket::ErrorCode>> {
+        self.0.poll_send(cx)
+    }
+
+    fn send(&mut self, piece: Piece) -> Result<(), websocket::ErrorCode> {
+        self.0.send(piece)
+    }
+
+    fn close(&mut self, status: Option<CloseStatus>, end: websocket::ErrorCode) {
+        self.0.close(status, end);
+    }
+}
+
 #[test]
 fn a_backend_that_is_wrong_fails_its_row_with_the_reason_and_the_run_with_1() {
     let clock = clock();
@@ -348,6 +380,17 @@ fn a_backend_that_is_wrong_fails_its_row_with_the_reason_and_the_run_with_1() {
             }
             Ok(response)
         })))
+    };
+    let connector = |agrees: bool, change: fn(&mut Piece)| {
+        let connect = move |handshake: Handshake, limits: websocket::Limits| {
+            let socket = websocket::memory::echo(limits.queue);
+            let subprotocol = handshake.subprotocols.into_iter().last();
+            Ok(Established {
+                socket: Box::new(Garbled(socket, change)),
+                subprotocol: subprotocol.filter(|_| agrees),
+            })
+        };
+        all(&clock).websocket_connector(Arc::new(websocket::memory::Service::new(connect)))
     };
     let small = Limits {
         bytes: 5000,
@@ -405,6 +448,21 @@ fn a_backend_that_is_wrong_fails_its_row_with_the_reason_and_the_run_with_1() {
             "HTTP request",
             "the response's content: byte 0 is another one",
         ),
+        (
+            connector(false, |_| {}),
+            "WebSocket echo",
+            "the subprotocol is None, not",
+        ),
+        (
+            connector(true, |piece| piece.kind = websocket::MessageType::Binary),
+            "WebSocket echo",
+            "the echo is of another type",
+        ),
+        (
+            connector(true, |piece| piece.data.truncate(1)),
+            "WebSocket echo",
+            "the echo: 1 bytes, not",
+        ),
     ] {
         let (report, table) = run(&DEMO, &clock, ctx);
         let found = report.rows.iter().find(|it| it.name == row).unwrap();
@@ -432,7 +490,7 @@ type Link = fn(&mut Linker<agave_host::HostState>) -> wasmtime::Result<()>;
 
 #[test]
 fn interfaces_that_the_host_lacks_are_absent_and_the_rest_is_tried() {
-    let packages: [(Link, &[&str]); 6] = [
+    let packages: [(Link, &[&str]); 7] = [
         (
             wasi_clocks::p2::add_to_linker,
             &["wall clock", "monotonic clock", "sleep"],
@@ -443,9 +501,16 @@ fn interfaces_that_the_host_lacks_are_absent_and_the_rest_is_tried() {
         ),
         (wasi_filesystem::p2::add_to_linker, FILES),
         (wasi_sockets::p2::add_to_linker, SOCKETS),
-        (wasi_http::p2::add_to_linker, &["HTTP request"]),
+        // A WebSocket is asked for with the header fields of HTTP.
+        (
+            wasi_http::p2::add_to_linker,
+            &["HTTP request", "WebSocket echo"],
+        ),
+        (websocket::p2::add_to_linker, &["WebSocket echo"]),
         (wasi_cli::p2::add_to_linker, &[]),
     ];
+    const HTTP: usize = 4;
+    const WEBSOCKET: usize = 5;
     let (of_cli, others) = packages.split_last().unwrap();
     let lacking = |missing: &dyn Fn(usize) -> bool| {
         let mut host = HOST.clone();
@@ -453,11 +518,11 @@ fn interfaces_that_the_host_lacks_are_absent_and_the_rest_is_tried() {
         wasi_io::p2::add_to_linker(host.linker()).unwrap();
         of_cli.0(host.linker()).unwrap();
         for (index, (link, _)) in others.iter().enumerate() {
-            if !missing(index) {
+            if !missing(index) && !(index == WEBSOCKET && missing(HTTP)) {
                 link(host.linker()).unwrap();
             }
         }
-        Demo::load(&host).unwrap().http("demo.test")
+        told(Demo::load(&host).unwrap())
     };
     let clock = clock();
     for (index, (_, rows)) in others.iter().enumerate() {
@@ -474,15 +539,14 @@ fn interfaces_that_the_host_lacks_are_absent_and_the_rest_is_tried() {
         packages
             .iter()
             .any(|it| name.starts_with(&format!("wasi:{it}/")))
+            || name.starts_with("agave:websocket/")
     };
     assert!(demo.absent().all(named) && demo.absent().count() >= packages.len());
     let (report, table) = run(&demo, &clock, all(&clock));
     let absent = others.iter().flat_map(|(_, rows)| *rows).copied();
-    assert_eq!(
-        which(&report, Outcome::Absent),
-        absent.collect::<Vec<_>>(),
-        "{table}"
-    );
+    let mut absent: Vec<_> = absent.collect();
+    absent.dedup();
+    assert_eq!(which(&report, Outcome::Absent), absent, "{table}");
     assert!(
         report.rows.iter().all(|row| row.micros.is_none()),
         "{table}"

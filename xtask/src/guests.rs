@@ -106,7 +106,7 @@ const GUESTS: [Guest; 12] = [
         source: Source::Cargo(Target::Wasip2),
         file: "wasi_demo.wasm",
         committed: "agave-host/assets",
-        max_size: 256 * 1024,
+        max_size: 288 * 1024,
     },
     Guest {
         folder: "ws-echo",

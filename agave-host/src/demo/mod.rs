@@ -1,5 +1,5 @@
-//! A first program for a new host: it tries every major API of WASI 0.2, checks what comes
-//! back, and prints a table.
+//! A first program for a new host: it tries every major API of WASI 0.2, and WebSockets, checks
+//! what comes back, and prints a table.
 //!
 //! ```no_run
 //! use agave_host::{Ctx, Host, demo};
@@ -27,9 +27,11 @@ mod report;
 pub use report::{Outcome, Report, Row};
 
 use crate::{Ctx, Host, LoadError, Program, RunError};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use report::Copying;
+use wasi_http::websocket::{self, Established, Handshake, Limits};
 use wasi_http::{ErrorCode, Fields, Request, RequestOptions, Response};
 use wasmtime::component::Component;
 
@@ -42,9 +44,13 @@ const GREETING: (&str, &str) = ("AGAVE_DEMO", "a = b, c=d; grüße");
 const WORDS: [&str; 5] = ["--agave-demo", "two words", "grüße", "", "\"quoted\""];
 const ABSENT: &str = "AGAVE_DEMO_ABSENT";
 const HTTP: &str = "AGAVE_DEMO_HTTP";
+const WEBSOCKET: &str = "AGAVE_DEMO_WEBSOCKET";
 
 /// What an answer to the component's request says of it.
 const ASKED: &str = "x-agave-demo";
+
+/// The subprotocol of who sends the component's messages back.
+const ECHO: &str = "echo.agave-demo";
 
 /// [`COMPONENT`], linked with what a host has. Interfaces that the host lacks are told to it,
 /// and are `absent` in its table.
@@ -53,6 +59,7 @@ pub struct Demo {
     program: Program,
     absent: Vec<String>,
     http: Option<String>,
+    websocket: Option<String>,
 }
 
 /// Runs the demo on `host` with what `ctx` grants: [`Demo::load`], then [`Demo::run`].
@@ -87,6 +94,7 @@ impl Demo {
             program: host.link(component)?,
             absent,
             http: None,
+            websocket: None,
         })
     }
 
@@ -95,6 +103,14 @@ impl Demo {
     /// takes a client on the same network as its sockets.
     pub fn http(mut self, authority: impl Into<String>) -> Self {
         self.http = Some(authority.into());
+        self
+    }
+
+    /// Connects the WebSocket to `url`, whose server agrees on the subprotocol `echo.agave-demo`,
+    /// and sends each message back, as [`echo`] does. Without this it goes to 127.0.0.1, where
+    /// the demo listens by itself: that takes a connector on the same network as its sockets.
+    pub fn websocket(mut self, url: impl Into<String>) -> Self {
+        self.websocket = Some(url.into());
         self
     }
 
@@ -119,6 +135,9 @@ impl Demo {
         }
         if let Some(authority) = &self.http {
             cli = cli.env(HTTP, authority);
+        }
+        if let Some(url) = &self.websocket {
+            cli = cli.env(WEBSOCKET, url);
         }
         let copy = Copying::new(cli.get_stdout().clone());
         ctx.cli = cli.stdout(copy.clone());
@@ -153,5 +172,26 @@ pub fn answer(request: Request, _: RequestOptions) -> Result<Response, ErrorCode
         status: 200,
         headers,
         body: request.body,
+    })
+}
+
+/// Sends the messages of the demo's WebSocket back, as the server that [`Demo::websocket`] names.
+///
+/// ```
+/// use agave_host::demo;
+/// use wasi_http::websocket::memory::Service;
+///
+/// let connector = Service::new(demo::echo);
+/// ```
+///
+/// # Errors
+/// [`websocket::ErrorCode::Refused`] with 400: the subprotocol is not offered.
+pub fn echo(handshake: Handshake, limits: Limits) -> Result<Established, websocket::ErrorCode> {
+    if !handshake.subprotocols.iter().any(|name| name == ECHO) {
+        return Err(websocket::ErrorCode::Refused(400));
+    }
+    Ok(Established {
+        socket: Box::new(websocket::memory::echo(limits.queue)),
+        subprotocol: Some(ECHO.into()),
     })
 }

@@ -20,7 +20,7 @@ fn rows(table: &str) -> Vec<(&str, &str)> {
 }
 
 /// All of them, in order.
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 22] = [
     "arguments",
     "environment",
     "stdin",
@@ -42,6 +42,7 @@ const NAMES: [&str; 21] = [
     "TCP echo",
     "UDP echo",
     "HTTP request",
+    "WebSocket echo",
 ];
 
 /// `agave demo`, with temporary files in `folder`.
@@ -70,7 +71,7 @@ fn assert_all_ok(output: &Output) {
     assert_eq!(*code, Some(0), "{stdout}{stderr}");
     assert_eq!(rows(stdout), NAMES.map(|name| (name, "ok")), "{stdout}");
     let last = stdout.lines().last();
-    assert_eq!(last, Some("21 ok, 0 denied, 0 absent, 0 FAILED"));
+    assert_eq!(last, Some("22 ok, 0 denied, 0 absent, 0 FAILED"));
     assert_eq!(stderr, "wasi-demo: a line on standard error\n");
 }
 
@@ -128,7 +129,7 @@ fn a_program_that_is_granted_nothing_is_denied_row_by_row() {
         });
     assert_eq!(rows(&output.stdout), expected.collect::<Vec<_>>());
     let last = output.stdout.lines().last();
-    assert_eq!(last, Some("10 ok, 11 denied, 0 absent, 0 FAILED"));
+    assert_eq!(last, Some("10 ok, 12 denied, 0 absent, 0 FAILED"));
 }
 
 #[test]

@@ -18,14 +18,6 @@ const FIELD: &str = "x-agave-demo";
 /// The most bytes of a head that are read.
 const HEAD: usize = 16 << 10;
 
-/// The interfaces that a server of this program's own needs.
-const OWN_SERVER: [&str; 4] = [
-    "wasi:sockets/network",
-    "wasi:sockets/instance-network",
-    "wasi:sockets/tcp",
-    "wasi:sockets/tcp-create-socket",
-];
-
 pub fn request() -> Outcome {
     let content = streams::pattern(3000);
     if let Some(authority) = told::http_authority() {
@@ -37,13 +29,8 @@ pub fn request() -> Outcome {
             content.len()
         ));
     }
-    if let Some(name) = OWN_SERVER.into_iter().find(|name| !told::has(name)) {
-        return Err(Not::Absent(format!(
-            "nobody to ask, as the host has no {name}"
-        )));
-    }
-    let (listener, address) = tcp::listener()?;
-    let future = send(&format!("127.0.0.1:{}", tcp::port(&address)), &content)?;
+    let (listener, authority) = tcp::server()?;
+    let future = send(&authority, &content)?;
     let connection = serve(&listener, &future, &content)?;
     wait::one("response", future.subscribe())?;
     check(&response(&future)?, &content)?;
@@ -135,9 +122,7 @@ fn serve(
 /// Waits until `pollable` is ready, or until there is an answer. Whether it was the first: the
 /// client may need to be waited for to go on.
 fn comes(what: &str, pollable: Pollable, future: &FutureIncomingResponse) -> Result<bool, Not> {
-    let answered = future.subscribe();
-    wait::any(what, &[&pollable, &answered])?;
-    Ok(pollable.ready())
+    wait::unless(what, &pollable, &future.subscribe())
 }
 
 /// The head and the content of the request that `future` waits for; `None` where that has an

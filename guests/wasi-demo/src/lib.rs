@@ -1,4 +1,4 @@
-//! Tries every major API of WASI 0.2, checks what it gets, and prints a table. The README says
+//! Tries every major API of WASI 0.2 and WebSockets, checks what it gets, and prints a table. The README says
 //! what is in it.
 //!
 //! WASI is called directly: Rust's standard library asks for more than a host may have, and
@@ -18,6 +18,8 @@ mod tcp;
 mod told;
 mod udp;
 mod wait;
+mod websocket;
+mod websocket_server;
 
 mod bindings {
     wit_bindgen::generate!({
@@ -29,6 +31,7 @@ mod bindings {
             "../wit/sockets",
             "../wit/cli",
             "../wit/http",
+            "../wit/websocket",
             "wit",
         ],
         world: "agave:wasi-demo/demo",

@@ -1,5 +1,6 @@
 //! What trying an API comes to.
 
+use crate::bindings::agave::websocket::types::ErrorCode as WebSocketCode;
 use crate::bindings::wasi::filesystem::types::ErrorCode as FileCode;
 use crate::bindings::wasi::http::types::ErrorCode as HttpCode;
 use crate::bindings::wasi::io::streams::StreamError;
@@ -109,6 +110,19 @@ impl Code for HttpCode {
     fn says(&self) -> Says {
         match self {
             Self::HttpRequestDenied => Says::Denied,
+            _ => Says::Failure,
+        }
+    }
+
+    fn text(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Code for WebSocketCode {
+    fn says(&self) -> Says {
+        match self {
+            Self::AccessDenied => Says::Denied,
             _ => Says::Failure,
         }
     }

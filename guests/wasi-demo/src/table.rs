@@ -3,7 +3,7 @@
 use crate::bindings::wasi::cli::stdout::get_stdout;
 use crate::bindings::wasi::clocks::monotonic_clock::now;
 use crate::outcome::{Not, Outcome};
-use crate::{clocks, files, http, names, process, random, tcp, told, udp};
+use crate::{clocks, files, http, names, process, random, tcp, told, udp, websocket};
 
 /// An API.
 struct Row {
@@ -113,6 +113,16 @@ const ROWS: &[Row] = &[
             STREAMS,
         ],
         http::request,
+    ),
+    row(
+        "WebSocket echo",
+        &[
+            "agave:websocket/types",
+            "agave:websocket/client",
+            "wasi:http/types",
+            POLL,
+        ],
+        websocket::echo,
     ),
 ];
 

@@ -9,7 +9,7 @@ use crate::bindings::wasi::sockets::network::{
 use crate::bindings::wasi::sockets::tcp::{ShutdownType, TcpSocket};
 use crate::bindings::wasi::sockets::tcp_create_socket::create_tcp_socket;
 use crate::outcome::{Not, Outcome, Tried, ensure, failed};
-use crate::{streams, wait};
+use crate::{streams, told, wait};
 
 /// One end of a connection. The streams are dropped before the socket.
 pub struct End {
@@ -78,6 +78,24 @@ pub fn listener() -> Result<(TcpSocket, IpSocketAddress), Not> {
     let address = socket.local_address().or_failed("local-address")?;
     ensure(port(&address) != 0, || "it listens at port 0".into())?;
     Ok((socket, address))
+}
+
+/// A socket for a server of this program's own, whom other rows ask, and its host and port.
+pub fn server() -> Result<(TcpSocket, String), Not> {
+    const NEEDS: [&str; 5] = [
+        "wasi:io/streams",
+        "wasi:sockets/network",
+        "wasi:sockets/instance-network",
+        "wasi:sockets/tcp",
+        "wasi:sockets/tcp-create-socket",
+    ];
+    if let Some(name) = NEEDS.into_iter().find(|name| !told::has(name)) {
+        return Err(Not::Absent(format!(
+            "nobody to ask, as the host has no {name}"
+        )));
+    }
+    let (listener, address) = listener()?;
+    Ok((listener, format!("127.0.0.1:{}", port(&address))))
 }
 
 pub fn connect(address: IpSocketAddress) -> Result<End, Not> {

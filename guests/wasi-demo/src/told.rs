@@ -17,6 +17,9 @@ const ABSENT: &str = "AGAVE_DEMO_ABSENT";
 /// Where to send the HTTP request to; without it, to a server of this program's own.
 const HTTP: &str = "AGAVE_DEMO_HTTP";
 
+/// The URL of who echoes messages; without it, a server of this program's own.
+const WEBSOCKET: &str = "AGAVE_DEMO_WEBSOCKET";
+
 fn variable(name: &str) -> Option<&'static str> {
     static VARIABLES: OnceLock<Vec<(String, String)>> = OnceLock::new();
     let variables = VARIABLES.get_or_init(get_environment);
@@ -33,4 +36,9 @@ pub fn has(interface: &str) -> bool {
 /// Who answers the HTTP request.
 pub fn http_authority() -> Option<&'static str> {
     variable(HTTP)
+}
+
+/// Who echoes messages.
+pub fn websocket_url() -> Option<&'static str> {
+    variable(WEBSOCKET)
 }

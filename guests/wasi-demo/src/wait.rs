@@ -34,6 +34,13 @@ pub fn any(what: &str, pollables: &[&Pollable]) -> Result<(), Not> {
     }
 }
 
+/// Waits until one of both is ready. Whether `pollable` is: `other` may be an end of what it is
+/// waited for.
+pub fn unless(what: &str, pollable: &Pollable, other: &Pollable) -> Result<bool, Not> {
+    any(what, &[pollable, other])?;
+    Ok(pollable.ready())
+}
+
 /// Waits for `pollable`.
 pub fn one(what: &str, pollable: Pollable) -> Result<(), Not> {
     any(what, &[&pollable])

@@ -19,6 +19,7 @@ use wasi_filesystem::os::{Mode, OsDirectory};
 use wasi_filesystem::vfs;
 use wasi_http::memory::Service;
 use wasi_http::os::OsClient;
+use wasi_http::websocket::memory as websocket;
 use wasi_io::os::Runtime;
 use wasi_random::WasiRandomCtx;
 use wasi_random::seeded::Seeded;
@@ -34,8 +35,9 @@ const LOOPBACK: [&str; 5] = [
     "listen:[::1]",
 ];
 
-/// The host that is asked in memory.
+/// Who is asked in memory.
 const HTTP: &str = "demo.test";
+const WEBSOCKET: &str = "ws://demo.test/";
 
 /// A fixed seed: each run has the same numbers.
 const SEED: [u8; 32] = *b"agave demo: the seed in memory.\n";
@@ -48,8 +50,9 @@ const SIGNALLED: i32 = 128;
 
 #[derive(clap::Args)]
 pub(super) struct Demo {
-    /// On the backends in memory instead of this machine's: files, network, HTTP and random
-    /// numbers of a fixed seed. Clocks and standard streams are this machine's all the same
+    /// On the backends in memory instead of this machine's: files, network, HTTP, WebSockets and
+    /// random numbers of a fixed seed. Clocks and standard streams are this machine's all the
+    /// same
     #[arg(long)]
     memory: bool,
 }
@@ -77,7 +80,7 @@ impl Demo {
             let [interrupt, terminate] = signals;
             let signalled = signalled(interrupt?, terminate?);
             let (demo, ctx, _scratch) = match self.memory {
-                true => (demo.http(HTTP), memory(), None),
+                true => (demo.http(HTTP).websocket(WEBSOCKET), memory(), None),
                 false => {
                     let scratch = Scratch::new()?;
                     (demo, machine(&scratch.0, client)?, Some(scratch))
@@ -135,6 +138,7 @@ fn memory() -> CtxBuilder {
     .preopen(vfs::directory(Arc::new(files)), "/")
     .network(Arc::new(network))
     .http_client(Arc::new(Service::new(demo::answer)))
+    .websocket_connector(Arc::new(websocket::Service::new(demo::echo)))
 }
 
 /// A folder of this user's alone, which goes with this.
