@@ -158,12 +158,15 @@ pub enum HeaderError {
     /// A name or value has characters that HTTP does not allow (RFC 9110, section 5).
     #[error("a field's name or value is not valid")]
     InvalidSyntax,
-    /// The field is the host's to set, or the fields are over their size limit.
+    /// The field is the host's to set.
     #[error("the field is forbidden")]
     Forbidden,
     /// The fields belong to something that is received or sent already.
     #[error("the fields can't be changed any more")]
     Immutable,
+    /// The fields would be over their size limit (0.3; in 0.2 this is `forbidden`).
+    #[error("the fields would be too large")]
+    SizeExceeded,
 }
 
 pub(crate) fn detail(text: &Option<String>) -> String {

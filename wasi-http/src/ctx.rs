@@ -74,13 +74,28 @@ impl WasiHttpCtx {
         request: OutgoingRequest,
         options: RequestOptions,
     ) -> Result<FutureIncomingResponse, ErrorCode> {
-        let mut request = request.into_request()?;
+        FutureIncomingResponse::unless_refused(self.send(request.into_request()?, options)?)
+    }
+
+    /// `client.send` and `handler.handle` of 0.3: sends `request`, as [`Client::send`] does.
+    ///
+    /// # Errors
+    /// [`ErrorCode::HttpRequestDenied`], where the policy does not allow it. The future has the
+    /// client's.
+    pub fn send(
+        &self,
+        mut request: Request,
+        options: RequestOptions,
+    ) -> Result<Sending, ErrorCode> {
         if let Some(policy) = &self.policy {
             request.grant = Some(grant(policy, &mut request)?);
         }
-        FutureIncomingResponse::unless_refused(self.client.send(request, options))
+        Ok(self.client.send(request, options))
     }
 }
+
+/// A request under way: the response, once its head is there.
+type Sending = BoxFuture<Result<Response, ErrorCode>>;
 
 /// The leave to send `request`. What the client could choose of its target is settled with it:
 /// what is judged is what is sent.

@@ -4,6 +4,7 @@ use crate::fields::{FIELD_OVERHEAD, check_name, check_value, parse_length};
 use crate::{Fields, HeaderError};
 use alloc::string::String;
 use alloc::vec::Vec;
+use bytes::Bytes;
 
 /// A `fields` resource: fields, and what the guest may do with them.
 ///
@@ -41,7 +42,7 @@ impl GuestFields {
     ) -> Result<Self, HeaderError> {
         let entries = entries.into_iter();
         if entries.len() > limit / FIELD_OVERHEAD {
-            return Err(HeaderError::Forbidden);
+            return Err(HeaderError::SizeExceeded);
         }
         let mut this = Self {
             fields: Fields::with_capacity(entries.len()),
@@ -97,7 +98,7 @@ impl GuestFields {
         let size = self.fields.size() - sum(&name, replaced);
         let added = sum(&name, values.iter().map(Vec::len));
         if size.saturating_add(added) > limit {
-            return Err(HeaderError::Forbidden);
+            return Err(HeaderError::SizeExceeded);
         }
         self.fields.remove(&name);
         for value in values {
@@ -118,23 +119,38 @@ impl GuestFields {
         Ok(())
     }
 
+    /// `get-and-delete`: removes all values of `name` and gives them, in order.
+    ///
+    /// # Errors
+    /// Those of [`GuestFields::delete`].
+    pub fn take(&mut self, name: &str) -> Result<Vec<Bytes>, HeaderError> {
+        self.mutable()?;
+        check_name(name)?;
+        let values = self.fields.get_all(name).cloned().collect();
+        self.fields.remove(name);
+        Ok(values)
+    }
+
     /// `append`: one more value of `name`, at the end of the fields.
     ///
     /// # Errors
     /// - [`HeaderError::Immutable`]: the fields are a message's.
     /// - [`HeaderError::InvalidSyntax`]: the name or the value is not one of HTTP's, or the
     ///   field makes `Content-Length` anything but one number (RFC 9110, section 8.6).
-    /// - [`HeaderError::Forbidden`]: the field is the host's, or with it the fields would be
-    ///   larger than the limit, for which the WIT text has no code.
+    /// - [`HeaderError::Forbidden`]: the field is the host's.
+    /// - [`HeaderError::SizeExceeded`]: with it the fields would be larger than the limit.
     pub fn append(&mut self, name: String, value: Vec<u8>) -> Result<(), HeaderError> {
         let limit = self.mutable()?;
         check_name(&name)?;
         check_value(&value)?;
         let known = self.fields.get_all(&name).map(|known| &**known);
         check_length(&name, known.chain([&*value]))?;
-        let size = self.fields.size();
-        if is_forbidden(&name, &value) || size.saturating_add(sum(&name, [value.len()])) > limit {
+        if is_forbidden(&name, &value) {
             return Err(HeaderError::Forbidden);
+        }
+        let size = self.fields.size();
+        if size.saturating_add(sum(&name, [value.len()])) > limit {
+            return Err(HeaderError::SizeExceeded);
         }
         self.fields.push(name.into(), value.into());
         Ok(())
@@ -264,6 +280,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_is_removed_in_order() {
+        let mut fields = one("a", "1").unwrap();
+        fields.append("b".into(), "2".into()).unwrap();
+        fields.append("A".into(), "3".into()).unwrap();
+        assert_eq!(fields.take("a").unwrap(), ["1", "3"]);
+        assert_eq!(fields.take("a").unwrap(), [""; 0]);
+        assert_eq!(fields.fields().len(), 1);
+        assert_eq!(fields.take("b b"), Err(HeaderError::InvalidSyntax));
+    }
+
+    #[test]
     fn a_message_has_one_content_length() {
         let mut fields = one("content-length", "3").unwrap();
         let again = fields.append("Content-Length".into(), "4".into());
@@ -283,6 +310,7 @@ mod tests {
         assert_eq!(fields.append("".into(), "\n".into()), refused);
         assert_eq!(fields.set("a".into(), vec![]), refused);
         assert_eq!(fields.delete("a"), refused);
+        assert_eq!(fields.take("a"), Err(HeaderError::Immutable));
         let mut copy = fields.to_mutable(LIMIT);
         copy.delete("a").unwrap();
         assert!(copy.fields().is_empty());
@@ -296,22 +324,23 @@ mod tests {
         fields.append("a".into(), "12".into()).unwrap();
         assert_eq!(
             fields.append("b".into(), "123".into()),
-            Err(HeaderError::Forbidden)
+            Err(HeaderError::SizeExceeded)
         );
         fields.append("b".into(), "12".into()).unwrap();
         assert_eq!(
             fields.append("c".into(), "".into()),
-            Err(HeaderError::Forbidden)
+            Err(HeaderError::SizeExceeded)
         );
         fields.set("a".into(), vec!["34".into()]).unwrap();
         assert_eq!(
             fields.set("a".into(), vec!["345".into()]),
-            Err(HeaderError::Forbidden)
+            Err(HeaderError::SizeExceeded)
         );
         assert_eq!(fields.fields().get("a").unwrap(), "34");
         assert_eq!(fields.fields().size(), limit);
         let many = vec![("a".into(), vec![]); 100];
-        assert!(GuestFields::from_list(limit, many).is_err());
+        let refused = GuestFields::from_list(limit, many).map(drop);
+        assert_eq!(refused, Err(HeaderError::SizeExceeded));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Bodies that a guest reads.
 
 use crate::guest_fields::strip_forbidden;
-use crate::{Body, Fields, Frame};
+use crate::{Body, Fields, Frame, memory};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use bytes::{Buf, Bytes};
@@ -17,17 +17,29 @@ use wasi_io::{DynInputStream, InputStream, Pollable, SharedWaker};
 const SKIP_MAX: usize = 32;
 
 /// A body on its way in, and how far it has come.
-struct Source {
+pub(crate) struct Source {
     body: Box<dyn Body>,
     /// What was taken from the body and not yet by the guest.
-    chunk: Bytes,
-    trailers: Option<Fields>,
+    pub(crate) chunk: Bytes,
+    pub(crate) trailers: Option<Fields>,
     end: Option<Result<(), ErrorCode>>,
 }
 
 impl Source {
+    pub(crate) fn new(body: Box<dyn Body>) -> Self {
+        Self {
+            body,
+            chunk: Bytes::new(),
+            trailers: None,
+            end: None,
+        }
+    }
+
     /// Ready when `chunk` has something, or with how the body ended.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), ErrorCode>>> {
+    pub(crate) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<(), ErrorCode>>> {
         while self.chunk.is_empty() {
             if let Some(end) = &self.end {
                 return Poll::Ready(Some(end.clone()));
@@ -46,8 +58,18 @@ impl Source {
         Poll::Ready(None)
     }
 
+    /// Ends it with `code`, unless it has ended, and gives the body to be dropped.
+    pub(crate) fn abort(&mut self, code: ErrorCode) -> Option<Box<dyn Body>> {
+        if self.end.is_some() {
+            return None;
+        }
+        self.end = Some(Err(code));
+        self.chunk = Bytes::new();
+        Some(mem::replace(&mut self.body, Box::new(memory::Empty)))
+    }
+
     /// Drops the content; ready at the end.
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ErrorCode>> {
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ErrorCode>> {
         for _ in 0..SKIP_MAX {
             match ready!(self.poll_chunk(cx)) {
                 None => self.chunk.clear(),
@@ -73,12 +95,7 @@ type Slot = Mutex<Option<Source>>;
 impl IncomingBody {
     /// The guest's view of `body`.
     pub fn new(body: Box<dyn Body>) -> Self {
-        Self(Place::Here(Source {
-            body,
-            chunk: Bytes::new(),
-            trailers: None,
-            end: None,
-        }))
+        Self(Place::Here(Source::new(body)))
     }
 
     /// `stream`: the content; `None` from the second call on.

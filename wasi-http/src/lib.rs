@@ -6,6 +6,7 @@ extern crate alloc;
 extern crate std;
 
 mod backend;
+mod consumed;
 mod ctx;
 mod exchange;
 mod fields;
@@ -15,6 +16,7 @@ mod host;
 mod incoming;
 pub mod memory;
 mod message;
+mod options;
 #[cfg(feature = "std")]
 pub mod os;
 mod outgoing;
@@ -23,6 +25,7 @@ mod uri;
 pub mod websocket;
 
 pub use backend::{Body, Client, Frame, Method, Request, RequestOptions, Response, Scheme};
+pub use consumed::{BodyAbort, BodyContent, BodyEnd};
 pub use ctx::{Denied, WasiHttpCtx};
 pub use exchange::{FutureIncomingResponse, ResponseOutparam};
 pub use fields::{FIELD_OVERHEAD, Fields};
@@ -32,8 +35,11 @@ pub use host::p2;
 #[cfg(feature = "p3")]
 pub use host::p3;
 pub use incoming::{AlreadyTaken, FutureTrailers, IncomingBody, Trailers};
-pub use message::{IncomingRequest, IncomingResponse, Invalid, OutgoingRequest, OutgoingResponse};
-pub use outgoing::{MessageKind, OutgoingBody};
+pub use message::{
+    IncomingRequest, IncomingResponse, Invalid, OutgoingRequest, OutgoingResponse, RequestHead,
+};
+pub use options::GuestRequestOptions;
+pub use outgoing::{Delivery, MessageKind, OutgoingBody};
 pub use wasi_error::http::{
     DnsErrorPayload, ErrorCode, FieldSizePayload, HeaderError, TlsAlertReceivedPayload,
 };

@@ -98,17 +98,21 @@ fn open(
     Some(writer)
 }
 
-/// An `outgoing-request`.
-pub struct OutgoingRequest {
-    pub(crate) method: Method,
-    pub(crate) scheme: Option<Scheme>,
-    pub(crate) authority: Option<String>,
-    pub(crate) path_with_query: Option<String>,
-    pub(crate) headers: Fields,
-    body: Pending,
+/// What a request says before its content, as the guest sets it.
+pub struct RequestHead {
+    /// The method.
+    pub method: Method,
+    /// The scheme; `None` is for the client to choose.
+    pub scheme: Option<Scheme>,
+    /// Host and port of the request's target.
+    pub authority: Option<String>,
+    /// The path with its query; `None` is an empty one.
+    pub path_with_query: Option<String>,
+    /// The header fields.
+    pub headers: Fields,
 }
 
-impl OutgoingRequest {
+impl RequestHead {
     /// A `GET` of nothing yet.
     pub fn new(headers: Fields) -> Self {
         Self {
@@ -117,14 +121,7 @@ impl OutgoingRequest {
             authority: None,
             path_with_query: None,
             headers,
-            body: None,
         }
-    }
-
-    /// `body`: the guest's end, in which up to `window` bytes wait; `None` from the second
-    /// call on.
-    pub fn body(&mut self, window: usize) -> Option<OutgoingBody> {
-        open(&mut self.body, MessageKind::Request, &self.headers, window)
     }
 
     /// `set-method`. A name that has a case of its own becomes that.
@@ -160,52 +157,54 @@ impl OutgoingRequest {
     /// `set-authority`.
     ///
     /// # Errors
-    /// [`Invalid`]: not a host with an optional port (RFC 3986, section 3.2). User information
-    /// is refused as well (RFC 9110, section 4.2.4).
+    /// [`Invalid`]: not a host with an optional port, and user information before it or not
+    /// (RFC 3986, section 3.2).
     pub fn set_authority(&mut self, authority: Option<String>) -> Result<(), Invalid> {
-        check(authority.as_deref().is_none_or(uri::is_authority))?;
+        check((authority.as_deref()).is_none_or(uri::is_authority_of_anybody))?;
         self.authority = authority;
         Ok(())
     }
 
-    /// `set-path-with-query`.
+    /// `set-path-with-query`. An empty one becomes `/`.
     ///
     /// # Errors
-    /// [`Invalid`]: it begins with something else than `/` or `?` and is not `*`, or has
-    /// characters that no URI has (RFC 3986, sections 3.3 and 3.4).
+    /// [`Invalid`]: it has characters that no URI has (RFC 3986, sections 3.3 and 3.4).
     pub fn set_path_with_query(&mut self, path: Option<String>) -> Result<(), Invalid> {
-        check(path.as_deref().is_none_or(uri::is_path_with_query))?;
-        self.path_with_query = path;
+        check(path.as_deref().is_none_or(uri::is_relative))?;
+        self.path_with_query = path.map(|path| match path.is_empty() {
+            true => String::from("/"),
+            false => path,
+        });
         Ok(())
     }
 
-    /// The request, to be sent. The guest may still be writing its body.
+    /// The length of the content that a request like this announces, 0 where it does not say.
     ///
     /// # Errors
     /// - [`ErrorCode::HttpRequestMethodInvalid`]: `CONNECT`, as there are no tunnels.
-    /// - [`ErrorCode::HttpRequestUriInvalid`]: no authority, or the path is `*` and the method
-    ///   not `OPTIONS` (RFC 9112, section 3.2.4).
-    /// - [`ErrorCode::HttpRequestBodySize`]: `Content-Length` is more than 0, and the guest has
-    ///   not asked for the body.
+    /// - [`ErrorCode::HttpRequestUriInvalid`]: no authority, or one with user information (RFC
+    ///   9110, section 4.2.4); a relative path; or the path is `*` and the method not `OPTIONS`
+    ///   (RFC 9112, section 3.2.4).
     /// - [`ErrorCode::HttpProtocolError`]: `Content-Length` is not one number.
-    pub fn into_request(self) -> Result<Request, ErrorCode> {
+    pub fn check(&self) -> Result<u64, ErrorCode> {
         if self.method == Method::Connect {
             return Err(ErrorCode::HttpRequestMethodInvalid);
         }
-        let asterisk = self.path_with_query.as_deref() == Some("*");
+        let path = self.path_with_query.as_deref().unwrap_or_default();
         let authority_needed = !matches!(self.scheme, Some(Scheme::Other(_)));
-        if (asterisk && self.method != Method::Options)
-            || (authority_needed && self.authority.is_none())
-        {
+        let valid = match self.authority.as_deref() {
+            Some(authority) => !authority.contains('@'),
+            None => !authority_needed,
+        };
+        if !valid || !uri::is_target(path) || (path == "*" && self.method != Method::Options) {
             return Err(ErrorCode::HttpRequestUriInvalid);
         }
-        let length = content_length(&self.headers)?;
-        let body = match self.body {
-            Some(body) => body,
-            None if length > 0 => return Err(MessageKind::Request.size_error(0)),
-            None => Box::new(memory::Empty),
-        };
-        Ok(Request {
+        content_length(&self.headers)
+    }
+
+    /// The request, with its content.
+    pub fn with_body(self, body: Box<dyn Body>) -> Request {
+        Request {
             method: self.method,
             scheme: self.scheme,
             authority: self.authority,
@@ -213,7 +212,103 @@ impl OutgoingRequest {
             headers: self.headers,
             body,
             grant: None,
-        })
+        }
+    }
+}
+
+/// An `outgoing-request`.
+pub struct OutgoingRequest {
+    pub(crate) head: RequestHead,
+    body: Pending,
+}
+
+impl OutgoingRequest {
+    /// A `GET` of nothing yet.
+    pub fn new(headers: Fields) -> Self {
+        Self {
+            head: RequestHead::new(headers),
+            body: None,
+        }
+    }
+
+    /// `body`: the guest's end, in which up to `window` bytes wait; `None` from the second
+    /// call on.
+    pub fn body(&mut self, window: usize) -> Option<OutgoingBody> {
+        let headers = &self.head.headers;
+        open(&mut self.body, MessageKind::Request, headers, window)
+    }
+
+    /// `set-method`, as [`RequestHead::set_method`].
+    ///
+    /// # Errors
+    /// Those of [`RequestHead::set_method`].
+    pub fn set_method(&mut self, method: Method) -> Result<(), Invalid> {
+        self.head.set_method(method)
+    }
+
+    /// `set-scheme`, as [`RequestHead::set_scheme`].
+    ///
+    /// # Errors
+    /// Those of [`RequestHead::set_scheme`].
+    pub fn set_scheme(&mut self, scheme: Option<Scheme>) -> Result<(), Invalid> {
+        self.head.set_scheme(scheme)
+    }
+
+    /// `set-authority`.
+    ///
+    /// # Errors
+    /// [`Invalid`]: not a host with an optional port (RFC 3986, section 3.2). User information
+    /// is refused as well (RFC 9110, section 4.2.4).
+    pub fn set_authority(&mut self, authority: Option<String>) -> Result<(), Invalid> {
+        check(authority.as_deref().is_none_or(uri::is_authority))?;
+        self.head.set_authority(authority)
+    }
+
+    /// `set-path-with-query`. An empty one becomes `/`.
+    ///
+    /// # Errors
+    /// [`Invalid`]: it begins with something else than `/` or `?` and is not `*`, or has
+    /// characters that no URI has (RFC 3986, sections 3.3 and 3.4).
+    pub fn set_path_with_query(&mut self, path: Option<String>) -> Result<(), Invalid> {
+        check(path.as_deref().is_none_or(uri::is_path_with_query))?;
+        self.head.set_path_with_query(path)
+    }
+
+    /// The request, to be sent. The guest may still be writing its body.
+    ///
+    /// # Errors
+    /// Those of [`RequestHead::check`], and [`ErrorCode::HttpRequestBodySize`]:
+    /// `Content-Length` is more than 0, and the guest has not asked for the body.
+    pub fn into_request(self) -> Result<Request, ErrorCode> {
+        let length = self.head.check()?;
+        let body = match self.body {
+            Some(body) => body,
+            None if length > 0 => return Err(MessageKind::Request.size_error(0)),
+            None => Box::new(memory::Empty),
+        };
+        Ok(self.head.with_body(body))
+    }
+}
+
+/// `set-status-code` of 0.3.
+///
+/// # Errors
+/// [`Invalid`]: not 100 to 599 (RFC 9110, section 15).
+#[cfg(feature = "p3")]
+pub(crate) fn check_status(status: u16) -> Result<(), Invalid> {
+    check((100..=599).contains(&status))
+}
+
+/// Whether a response like this can be sent, and the length that its `Content-Length` says, 0
+/// where it has none.
+///
+/// # Errors
+/// [`ErrorCode::HttpProtocolError`]: the status is that of an informational response, 100 to
+/// 199, or `Content-Length` is not one number.
+pub(crate) fn check_response(status: u16, headers: &Fields) -> Result<u64, ErrorCode> {
+    match status < 200 {
+        true => Err(ErrorCode::HttpProtocolError),
+        false => content_length(headers),
     }
 }
 
@@ -267,10 +362,7 @@ impl OutgoingResponse {
     /// [`ErrorCode::HttpProtocolError`]: the status is that of an informational response, 100
     /// to 199, or `Content-Length` is not one number.
     pub fn into_response(self) -> Result<Response, ErrorCode> {
-        if self.status < 200 {
-            return Err(ErrorCode::HttpProtocolError);
-        }
-        let length = content_length(&self.headers)?;
+        let length = check_response(self.status, &self.headers)?;
         let body = match self.body {
             Some(body) => body,
             None if length > 0 => {
@@ -299,26 +391,26 @@ mod tests {
             request.set_method(Method::Other("A B".into())),
             Err(Invalid)
         );
-        assert_eq!(request.method, Method::Other("PURGE".into()));
+        assert_eq!(request.head.method, Method::Other("PURGE".into()));
         request.set_method(Method::Other("POST".into())).unwrap();
-        assert_eq!(request.method, Method::Post);
+        assert_eq!(request.head.method, Method::Post);
 
         request
             .set_scheme(Some(Scheme::Other("HTTPS".into())))
             .unwrap();
-        assert_eq!(request.scheme, Some(Scheme::Https));
+        assert_eq!(request.head.scheme, Some(Scheme::Https));
         let refused = request.set_scheme(Some(Scheme::Other("a b".into())));
         assert_eq!(refused, Err(Invalid));
         request.set_scheme(None).unwrap();
-        assert_eq!(request.scheme, None);
+        assert_eq!(request.head.scheme, None);
 
         request.set_authority(Some("a:80".into())).unwrap();
         assert_eq!(request.set_authority(Some("a/".into())), Err(Invalid));
-        assert_eq!(request.authority.as_deref(), Some("a:80"));
+        assert_eq!(request.head.authority.as_deref(), Some("a:80"));
 
         request.set_path_with_query(Some("/a?b".into())).unwrap();
         assert_eq!(request.set_path_with_query(Some("a".into())), Err(Invalid));
-        assert_eq!(request.path_with_query.as_deref(), Some("/a?b"));
+        assert_eq!(request.head.path_with_query.as_deref(), Some("/a?b"));
         request.set_path_with_query(None).unwrap();
 
         let mut response = OutgoingResponse::new(Fields::new());
@@ -338,39 +430,67 @@ mod tests {
         };
         assert_eq!(request(|_| ()), Ok(()));
         assert_eq!(
-            request(|request| request.method = Method::Connect),
+            request(|request| request.head.method = Method::Connect),
             Err(ErrorCode::HttpRequestMethodInvalid)
         );
         assert_eq!(
-            request(|request| request.authority = None),
+            request(|request| request.head.authority = None),
             Err(ErrorCode::HttpRequestUriInvalid)
         );
         assert_eq!(
             request(|request| {
-                request.authority = None;
-                request.scheme = Some(Scheme::Other("unix".into()));
+                request.head.authority = None;
+                request.head.scheme = Some(Scheme::Other("unix".into()));
             }),
             Ok(())
         );
         assert_eq!(
-            request(|request| request.path_with_query = Some("*".into())),
+            request(|request| request.head.path_with_query = Some("*".into())),
             Err(ErrorCode::HttpRequestUriInvalid)
         );
         assert_eq!(
             request(|request| {
-                request.path_with_query = Some("*".into());
-                request.method = Method::Options;
+                request.head.path_with_query = Some("*".into());
+                request.head.method = Method::Options;
             }),
             Ok(())
         );
         assert_eq!(
-            request(|request| request.headers.append("content-length", "1").unwrap()),
+            request(|request| request.head.headers.append("content-length", "1").unwrap()),
             Err(ErrorCode::HttpRequestBodySize(Some(0)))
         );
         assert_eq!(
-            request(|request| request.headers.append("content-length", "x").unwrap()),
+            request(|request| request.head.headers.append("content-length", "x").unwrap()),
             Err(ErrorCode::HttpProtocolError)
         );
+    }
+
+    #[test]
+    fn a_head_takes_more_than_can_be_sent() {
+        let head = |authority: &str, path: &str| {
+            let mut head = RequestHead::new(Fields::new());
+            head.set_authority(Some(authority.into())).unwrap();
+            head.set_path_with_query(Some(path.into())).unwrap();
+            (head.check(), head.path_with_query)
+        };
+        let refused = Err(ErrorCode::HttpRequestUriInvalid);
+        for (authority, path, expected) in [
+            ("a", "", Ok(0)),
+            ("a", "?b", Ok(0)),
+            ("a", "/é", Ok(0)),
+            ("a", "b/c", refused.clone()),
+            ("a", "../..", refused.clone()),
+            ("user@a", "/", refused.clone()),
+            ("user:pass@a:80", "/", refused),
+        ] {
+            let (checked, stored) = head(authority, path);
+            assert_eq!(checked, expected, "{authority} {path}");
+            let as_given = if path.is_empty() { "/" } else { path };
+            assert_eq!(stored.as_deref(), Some(as_given));
+        }
+        let mut head = RequestHead::new(Fields::new());
+        assert_eq!(head.set_authority(Some(":@".into())), Err(Invalid));
+        assert_eq!(head.set_path_with_query(Some("/a b".into())), Err(Invalid));
     }
 
     #[test]

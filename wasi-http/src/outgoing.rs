@@ -5,7 +5,9 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::future::Future;
 use core::mem;
+use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use wasi_error::StreamError;
 use wasi_error::http::ErrorCode;
@@ -31,6 +33,16 @@ impl MessageKind {
             Self::Request => ErrorCode::HttpRequestBodySize(Some(size)),
             Self::Response => ErrorCode::HttpResponseBodySize(Some(size)),
         }
+    }
+
+    /// The message was dropped, or its sending given up.
+    #[cfg(feature = "p3")]
+    pub(crate) fn unsent(self) -> ErrorCode {
+        let message = match self {
+            Self::Request => "the request was not sent",
+            Self::Response => "the response was not sent",
+        };
+        ErrorCode::InternalError(Some(message.into()))
     }
 
     /// The body was given up before its end.
@@ -68,6 +80,8 @@ impl OutgoingBody {
                 end: End::Open,
                 reader: None,
                 writers_wait: false,
+                delivered: None,
+                watcher: None,
             }),
             writers: WakerSet::new(),
         });
@@ -92,6 +106,17 @@ impl OutgoingBody {
             true => None,
             false => Some(DynOutputStream::new(Writer(self.channel.clone()))),
         }
+    }
+
+    /// Tells how the other end was left; ask before [`OutgoingBody::finish`].
+    pub fn delivery(&self) -> Delivery {
+        Delivery(self.channel.clone())
+    }
+
+    /// The body ends here, after what was written, with an error that the other end gets.
+    pub fn fail(self, code: ErrorCode) {
+        // Whoever ended it before has the last word.
+        let _ = self.channel.end(|_| End::Failed(code));
     }
 
     /// `finish`: the body ends here, with these trailer fields. The stream must have been
@@ -138,6 +163,10 @@ struct State {
     end: End,
     reader: Option<Waker>,
     writers_wait: bool,
+    /// How the reader was left.
+    delivered: Option<Result<(), ErrorCode>>,
+    /// Who waits for that.
+    watcher: Option<Waker>,
 }
 
 enum End {
@@ -202,6 +231,12 @@ impl State {
         Ok(())
     }
 
+    /// Decides how the reader was left, unless it is decided, and gives who is to be woken.
+    fn deliver(&mut self, delivered: Result<(), ErrorCode>) -> Option<Waker> {
+        self.delivered.get_or_insert(delivered);
+        self.watcher.take()
+    }
+
     fn take(&mut self) -> Option<Bytes> {
         let data = match self.queue.pop_front() {
             Some(data) => data,
@@ -210,6 +245,30 @@ impl State {
         };
         self.queued -= data.len();
         Some(data)
+    }
+}
+
+/// How the end that a body is sent from was left: what 0.3 tells a guest of a message's
+/// transmission.
+///
+/// Success once all of the body was read from there, or all that `Content-Length` says. The
+/// body's own error where it failed, and [`ErrorCode::ConnectionTerminated`] where the rest was
+/// not wanted.
+pub struct Delivery(Arc<Channel>);
+
+impl Future for Delivery {
+    type Output = Result<(), ErrorCode>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.0.state.lock();
+        if let Some(delivered) = &state.delivered {
+            return Poll::Ready(delivered.clone());
+        }
+        let last = state.watcher.replace(cx.waker().clone());
+        // Outside of the lock, as in `poll_frame`.
+        drop(state);
+        drop(last);
+        Poll::Pending
     }
 }
 
@@ -271,7 +330,7 @@ impl Body for Reader {
             }
             return Poll::Ready(Some(Ok(Frame::Data(data))));
         }
-        let last = match &mut state.end {
+        let (last, delivered) = match &mut state.end {
             End::Open => {
                 let last = state.reader.replace(cx.waker().clone());
                 // Outside of the lock: what a waker holds may hold the other end.
@@ -279,10 +338,16 @@ impl Body for Reader {
                 drop(last);
                 return Poll::Pending;
             }
-            End::Finished(trailers) => trailers.take().map(|fields| Ok(Frame::Trailers(fields))),
-            End::Failed(code) => Some(Err(code.clone())),
-            End::Unwanted => None,
+            End::Finished(trailers) => {
+                let trailers = trailers.take().map(|fields| Ok(Frame::Trailers(fields)));
+                (trailers, Ok(()))
+            }
+            End::Failed(code) => (Some(Err(code.clone())), Err(code.clone())),
+            End::Unwanted => (None, Err(ErrorCode::ConnectionTerminated)),
         };
+        let watcher = state.deliver(delivered);
+        drop(state);
+        watcher.into_iter().for_each(Waker::wake);
         self.done = true;
         Poll::Ready(last)
     }
@@ -308,19 +373,28 @@ impl Body for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        let watcher;
         let unwanted = {
             let mut state = self.channel.state.lock();
             // Who has all that `Content-Length` says is at the end before the guest says so,
             // and the guest, which has yet to flush and finish, has done nothing wrong.
             let has_all = state.queued == 0 && state.expected == Some(state.written);
+            let delivered = match &state.end {
+                End::Failed(code) => Err(code.clone()),
+                End::Finished(None) if state.queued == 0 => Ok(()),
+                End::Open | End::Finished(_) if has_all => Ok(()),
+                _ => Err(ErrorCode::ConnectionTerminated),
+            };
             state.queued = 0;
             if matches!(state.end, End::Open) && !has_all {
                 state.end = End::Unwanted;
             }
+            watcher = state.deliver(delivered);
             let (queue, tail) = (mem::take(&mut state.queue), mem::take(&mut state.tail));
             (queue, tail, state.reader.take())
         };
         drop(unwanted);
+        watcher.into_iter().for_each(Waker::wake);
         self.channel.writers.wake_all();
     }
 }

@@ -58,6 +58,16 @@ pub(crate) fn is_authority(authority: &str) -> bool {
     valid_host && valid_port
 }
 
+/// As [`is_authority`], and user information may come before it (RFC 3986, section 3.2.1).
+pub(crate) fn is_authority_of_anybody(authority: &str) -> bool {
+    match authority.rsplit_once('@') {
+        Some((user, rest)) => {
+            authority.len() <= LEN_MAX && (user.split(':').all(is_reg_name)) && is_authority(rest)
+        }
+        None => is_authority(authority),
+    }
+}
+
 /// RFC 3986, section 3.2.2; `IPvFuture`, of which there is none, is not valid.
 fn is_ip_literal(host: &str) -> bool {
     host.parse::<core::net::Ipv6Addr>().is_ok()
@@ -85,10 +95,23 @@ fn is_reg_name(host: &str) -> bool {
 /// `|` or a lone `%`, is taken too.
 pub(crate) fn is_path_with_query(path: &str) -> bool {
     path.len() <= LEN_MAX
-        && (path.is_empty() || path == "*" || path.starts_with(['/', '?']))
+        && is_target(path)
         && path
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && !b"\"#<>`".contains(&byte))
+}
+
+/// As [`is_path_with_query`], for a target as it is given: a path may also be relative (RFC
+/// 3986, section 4.2), and bytes that are not ASCII, and DEL, are left as they are.
+pub(crate) fn is_relative(path: &str) -> bool {
+    path.len() <= LEN_MAX
+        && (path.bytes())
+            .all(|byte| byte >= 0x7f || (byte.is_ascii_graphic() && !b"\"#<>`".contains(&byte)))
+}
+
+/// What can be sent begins with `/` or `?`, or is empty or `*`.
+pub(crate) fn is_target(path: &str) -> bool {
+    path.is_empty() || path == "*" || path.starts_with(['/', '?'])
 }
 
 #[cfg(test)]
@@ -154,6 +177,43 @@ mod tests {
         ] {
             assert_eq!(is_authority(authority), valid, "{authority:?}");
         }
+    }
+
+    #[test]
+    fn user_information_may_come_before_a_host() {
+        for (authority, valid) in [
+            ("a", true),
+            ("user@a:80", true),
+            ("user:pass%20@a", true),
+            ("@a", true),
+            ("user@[::1]:80", true),
+            (":@", false),
+            ("@@", false),
+            ("@:", false),
+            ("a@b@c", false),
+            ("a b@c", false),
+            ("user@", false),
+            ("", false),
+        ] {
+            assert_eq!(is_authority_of_anybody(authority), valid, "{authority:?}");
+        }
+    }
+
+    #[test]
+    fn a_relative_path_has_the_characters_of_a_path() {
+        for (path, valid) in [
+            ("a/b/c", true),
+            ("../..", true),
+            ("/é", true),
+            ("", true),
+            ("a b", false),
+            ("a\r\n", false),
+            ("/#a", false),
+            ("/`", false),
+        ] {
+            assert_eq!(is_relative(path), valid, "{path:?}");
+        }
+        assert!(!is_relative(&"a".repeat(LEN_MAX + 1)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Bindings for wasmtime.
 
+#[macro_use]
+mod convert;
 #[cfg(feature = "p2")]
 pub mod p2;
 #[cfg(feature = "p3")]

@@ -98,7 +98,7 @@ impl types::HostOutgoingRequest for WasiHttpCtxView<'_> {
     }
 
     fn method(&mut self, request: Resource<OutgoingRequest>) -> Result<Method> {
-        Ok(self.table.get(&request)?.method.clone().into())
+        Ok(self.table.get(&request)?.head.method.clone().into())
     }
 
     fn set_method(
@@ -111,7 +111,7 @@ impl types::HostOutgoingRequest for WasiHttpCtxView<'_> {
     }
 
     fn path_with_query(&mut self, request: Resource<OutgoingRequest>) -> Result<Option<String>> {
-        Ok(self.table.get(&request)?.path_with_query.clone())
+        Ok(self.table.get(&request)?.head.path_with_query.clone())
     }
 
     fn set_path_with_query(
@@ -124,7 +124,13 @@ impl types::HostOutgoingRequest for WasiHttpCtxView<'_> {
     }
 
     fn scheme(&mut self, request: Resource<OutgoingRequest>) -> Result<Option<Scheme>> {
-        Ok(self.table.get(&request)?.scheme.clone().map(Into::into))
+        Ok(self
+            .table
+            .get(&request)?
+            .head
+            .scheme
+            .clone()
+            .map(Into::into))
     }
 
     fn set_scheme(
@@ -137,7 +143,7 @@ impl types::HostOutgoingRequest for WasiHttpCtxView<'_> {
     }
 
     fn authority(&mut self, request: Resource<OutgoingRequest>) -> Result<Option<String>> {
-        Ok(self.table.get(&request)?.authority.clone())
+        Ok(self.table.get(&request)?.head.authority.clone())
     }
 
     fn set_authority(
@@ -150,7 +156,7 @@ impl types::HostOutgoingRequest for WasiHttpCtxView<'_> {
     }
 
     fn headers(&mut self, request: Resource<OutgoingRequest>) -> Result<Resource<GuestFields>> {
-        let fields = GuestFields::immutable(self.table.get(&request)?.headers.clone());
+        let fields = GuestFields::immutable(self.table.get(&request)?.head.headers.clone());
         Ok(self.table.push_child(fields, &request)?)
     }
 
