@@ -65,6 +65,7 @@ impl From<sockets::ErrorCode> for Errno {
             Code::AddressInUse => Self::Addrinuse,
             Code::RemoteUnreachable => Self::Hostunreach,
             Code::ConnectionRefused => Self::Connrefused,
+            Code::ConnectionBroken => Self::Pipe,
             Code::ConnectionReset => Self::Connreset,
             Code::ConnectionAborted => Self::Connaborted,
             Code::DatagramTooLarge => Self::Msgsize,

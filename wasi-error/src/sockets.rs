@@ -49,6 +49,10 @@ pub enum ErrorCode {
     /// The peer refused the connection (ECONNREFUSED).
     #[error("the connection was refused")]
     ConnectionRefused,
+    /// The connection takes no more bytes (EPIPE). WASI 0.2 has no such code and says that it
+    /// was reset.
+    #[error("the connection is broken")]
+    ConnectionBroken,
     /// The peer reset the connection (ECONNRESET).
     #[error("the connection was reset")]
     ConnectionReset,

@@ -1,7 +1,7 @@
 //! Which addresses the WIT text lets pass, whatever the backend.
 
 use crate::{ErrorCode, IpAddressFamily};
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The family of `address`.
 pub(crate) fn family(address: &SocketAddr) -> IpAddressFamily {
@@ -9,6 +9,15 @@ pub(crate) fn family(address: &SocketAddr) -> IpAddressFamily {
         SocketAddr::V4(_) => IpAddressFamily::Ipv4,
         SocketAddr::V6(_) => IpAddressFamily::Ipv6,
     }
+}
+
+/// Any free port of every address.
+pub(crate) fn any(family: IpAddressFamily) -> SocketAddr {
+    let ip = match family {
+        IpAddressFamily::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddressFamily::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    SocketAddr::new(ip, 0)
 }
 
 /// An address of a UDP socket is of its family and not IPv4-mapped: `udp.start-bind`.

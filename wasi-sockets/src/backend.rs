@@ -198,7 +198,8 @@ pub trait TcpListener: Socket {
     /// # Errors
     /// After each of them the next connection can be asked for.
     /// - [`ErrorCode::ConnectionAborted`]: it ended before it was accepted.
-    /// - [`ErrorCode::NewSocketLimit`]: the system has no more sockets.
+    /// - [`ErrorCode::NewSocketLimit`], [`ErrorCode::OutOfMemory`]: the system has no more
+    ///   sockets. It does not answer so again at once: the next call waits for some time.
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Arc<dyn TcpStream>, ErrorCode>>;
 
     /// Changes the backlog of [`TcpSocket::poll_listen`], at least 1.
@@ -257,6 +258,7 @@ pub trait TcpStream: Socket {
     /// # Errors
     /// - those of [`TcpStream::poll_read`]: the connection was lost, perhaps with bytes that
     ///   [`TcpStream::write`] took.
+    /// - [`ErrorCode::ConnectionBroken`]: nobody takes more bytes at the other end.
     /// - [`ErrorCode::InvalidState`]: [`Shutdown::Send`] was asked for.
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<Result<usize, ErrorCode>>;
 
@@ -270,6 +272,20 @@ pub trait TcpStream: Socket {
     /// # Errors
     /// As [`TcpStream::poll_write_ready`].
     fn write(&self, bytes: &[u8]) -> Result<(), ErrorCode>;
+
+    /// Takes some of `bytes` (which are not empty) and says how many, at least 1. Pending, it
+    /// has taken none and keeps the waker of `cx`; the next call may bring other bytes.
+    ///
+    /// The default waits for [`TcpStream::poll_write_ready`] and writes within what that
+    /// permits. A network that can take a part of `bytes` has no need to keep any here.
+    ///
+    /// # Errors
+    /// As [`TcpStream::poll_write_ready`].
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
+        let n = ready!(self.poll_write_ready(cx))?.min(bytes.len());
+        self.write(&bytes[..n])?;
+        Poll::Ready(Ok(n))
+    }
 
     /// Closes one or both directions and wakes who waits on them. Going out, the end comes
     /// after the bytes that [`TcpStream::write`] took. Called once a direction.

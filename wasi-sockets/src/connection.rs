@@ -1,15 +1,12 @@
 //! A connection, as its socket and its two streams share it.
 
 use crate::ctx::Slot;
-use crate::{DynTcpSocket, ErrorCode, Shutdown, TcpStream};
+use crate::{ErrorCode, Shutdown, TcpStream};
 use alloc::sync::Arc;
 use bytes::Bytes;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker, ready};
 use wasi_io::{InputStream, OutputStream, Pollable, StreamError};
-
-/// What `accept` gives: the socket of the connection, its input and its output.
-pub type Accepted = (DynTcpSocket, TcpInputStream, TcpOutputStream);
 
 pub(crate) struct Connection {
     stream: Arc<dyn TcpStream>,
@@ -19,22 +16,26 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// The connection and its streams.
-    pub(crate) fn new(
-        stream: Arc<dyn TcpStream>,
-        slot: Arc<Slot>,
-    ) -> (Arc<Self>, TcpInputStream, TcpOutputStream) {
-        let this = Arc::new(Self {
+    pub(crate) fn new(stream: Arc<dyn TcpStream>, slot: Arc<Slot>) -> Arc<Self> {
+        Arc::new(Self {
             stream,
             receive_closed: AtomicBool::new(false),
             send_closed: AtomicBool::new(false),
             _slot: slot,
-        });
-        let output = TcpOutputStream {
-            connection: this.clone(),
+        })
+    }
+
+    /// To be called once.
+    pub(crate) fn input(self: &Arc<Self>) -> TcpInputStream {
+        TcpInputStream(self.clone())
+    }
+
+    /// To be called once.
+    pub(crate) fn output(self: &Arc<Self>) -> TcpOutputStream {
+        TcpOutputStream {
+            connection: self.clone(),
             failed: false,
-        };
-        (this.clone(), TcpInputStream(this), output)
+        }
     }
 
     pub(crate) fn stream(&self) -> &dyn TcpStream {
@@ -158,6 +159,24 @@ impl OutputStream for TcpOutputStream {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         let written = self.open()?.write(bytes);
         self.tell(written)
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, StreamError>> {
+        let stream = self.open()?;
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let written = ready!(stream.poll_write(cx, bytes));
+        Poll::Ready(self.tell(written))
+    }
+
+    /// What was taken is on its way.
+    fn waits_for_flush(&self) -> bool {
+        false
     }
 }
 

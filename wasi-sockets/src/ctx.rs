@@ -1,6 +1,8 @@
 use crate::{Denied, ErrorCode, Network};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use core::task::{Context, Poll};
+use wasi_io::WakerSet;
 
 /// A `network` handle: the capability to use this network.
 #[derive(Clone)]
@@ -90,6 +92,8 @@ pub(crate) struct Slots(Arc<Count>);
 struct Count {
     used: AtomicUsize,
     max: usize,
+    /// Who waits until one is given back.
+    freed: WakerSet,
 }
 
 /// One of the things that are counted; given back when dropped.
@@ -101,6 +105,7 @@ impl Slots {
         Self(Arc::new(Count {
             used: AtomicUsize::new(0),
             max,
+            freed: WakerSet::new(),
         }))
     }
 
@@ -110,16 +115,28 @@ impl Slots {
         match self
             .0
             .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more)
         {
             Ok(_) => Ok(Slot(self.0.clone())),
             Err(_) => Err(full),
         }
     }
+
+    /// One more, as soon as there may be. Pending, it keeps the waker of `cx`.
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Slot> {
+        let take = || self.take(ErrorCode::NewSocketLimit);
+        let taken = take().or_else(|_| {
+            self.0.freed.register(cx.waker());
+            // It may have come before the waker was there.
+            take()
+        });
+        taken.map_or(Poll::Pending, Poll::Ready)
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.used.fetch_sub(1, Ordering::Relaxed);
+        self.0.used.fetch_sub(1, Ordering::AcqRel);
+        self.0.freed.wake_all();
     }
 }

@@ -9,7 +9,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
 use wasi_io::{Pollable, Trap, WakerSet};
 
 /// The most datagrams that one `receive` gives, and that one `send` takes.
@@ -100,6 +100,72 @@ impl Association {
         }
     }
 
+    /// Receives a datagram of the peer, if there is one, into `buf`, which is empty or as long
+    /// as a datagram can be, and is long enough after.
+    fn poll_receive_into(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut Vec<u8>,
+    ) -> Poll<Result<(usize, SocketAddr), ErrorCode>> {
+        // Others may go on sending: they must not keep the host here.
+        for _ in 0..BATCH {
+            let backend = self.backend()?;
+            if buf.is_empty() {
+                // So that a wait costs no buffer.
+                ready!(backend.poll_receive_ready(cx));
+                *buf = vec![0; DATAGRAM_MAX];
+            }
+            let (len, from) = ready!(backend.poll_receive_from(cx, buf))?;
+            if self.is_from_peer(&from) {
+                let from = self.remote.unwrap_or(from);
+                return Poll::Ready(Ok((len.min(DATAGRAM_MAX), from)));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Receives a datagram. Ready with [`ErrorCode::InvalidState`] when this has ended.
+    pub(crate) fn poll_receive(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<IncomingDatagram, ErrorCode>> {
+        let mut received = Err(ErrorCode::InvalidState);
+        ready!(self.poll(cx, |_, cx| {
+            let mut data = Vec::new();
+            let (len, remote_address) = match ready!(self.poll_receive_into(cx, &mut data)) {
+                Ok(datagram) => datagram,
+                Err(error) => {
+                    received = Err(error);
+                    return Poll::Ready(());
+                }
+            };
+            data.truncate(len);
+            received = Ok(IncomingDatagram {
+                data,
+                remote_address,
+            });
+            Poll::Ready(())
+        }));
+        Poll::Ready(received)
+    }
+
+    /// Sends a datagram to where [`destination`] says. Ready with [`ErrorCode::InvalidState`]
+    /// when this has ended.
+    pub(crate) fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+        remote: SocketAddr,
+    ) -> Poll<Result<(), ErrorCode>> {
+        let mut sent = Err(ErrorCode::InvalidState);
+        ready!(self.poll(cx, |backend, cx| {
+            let poll = backend.poll_send_to(cx, data, remote);
+            poll.map(|result| sent = result)
+        }));
+        Poll::Ready(sent)
+    }
+
     /// Whether the peer, if there is one, sent what came from `from`.
     fn is_from_peer(&self, from: &SocketAddr) -> bool {
         match (&self.remote, from) {
@@ -111,6 +177,29 @@ impl Association {
             }
             (Some(peer), from) => peer == from,
         }
+    }
+}
+
+/// Where a datagram of `len` bytes for `remote` goes, from a socket of the family `of` that may
+/// have a peer, if the WIT text lets it.
+pub(crate) fn destination(
+    of: IpAddressFamily,
+    peer: Option<SocketAddr>,
+    remote: Option<SocketAddr>,
+    len: usize,
+) -> Result<SocketAddr, ErrorCode> {
+    let to = match (peer, remote) {
+        (Some(peer), None) => peer,
+        (Some(peer), Some(remote)) if peer == remote => peer,
+        (None, Some(remote)) => {
+            check_peer(of, &remote)?;
+            remote
+        }
+        _ => return Err(ErrorCode::InvalidArgument),
+    };
+    match len <= DATAGRAM_MAX {
+        true => Ok(to),
+        false => Err(ErrorCode::DatagramTooLarge),
     }
 }
 
@@ -143,11 +232,15 @@ impl IncomingDatagramStream {
         let (mut received, mut bytes) = (Vec::new(), 0);
         let mut cx = Context::from_waker(Waker::noop());
         let mut buf = Vec::new();
+        let association = &self.association;
         while received.len() < max && bytes < RECEIVE_BYTES {
             let next = match self.next.take() {
                 Some(next) => next,
-                None => match self.poll_next(&mut cx, &mut buf) {
-                    Poll::Ready(next) => next,
+                None => match association.poll_receive_into(&mut cx, &mut buf) {
+                    Poll::Ready(next) => next.map(|(len, remote_address)| IncomingDatagram {
+                        data: buf[..len].to_vec(),
+                        remote_address,
+                    }),
                     Poll::Pending => break,
                 },
             };
@@ -165,32 +258,6 @@ impl IncomingDatagramStream {
         }
         Ok(received)
     }
-
-    /// The next datagram of the peer. `buf` is empty, or as long as a datagram can be.
-    fn poll_next(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut Vec<u8>,
-    ) -> Poll<Result<IncomingDatagram, ErrorCode>> {
-        // Others may go on sending: they must not keep the host here.
-        for _ in 0..BATCH {
-            let backend = self.association.backend()?;
-            if buf.is_empty() {
-                // So that a wait costs no buffer.
-                core::task::ready!(backend.poll_receive_ready(cx));
-                *buf = vec![0; DATAGRAM_MAX];
-            }
-            let (len, from) = core::task::ready!(backend.poll_receive_from(cx, buf))?;
-            if self.association.is_from_peer(&from) {
-                return Poll::Ready(Ok(IncomingDatagram {
-                    data: buf[..len.min(DATAGRAM_MAX)].to_vec(),
-                    remote_address: self.association.remote.unwrap_or(from),
-                }));
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
 }
 
 impl Pollable for IncomingDatagramStream {
@@ -199,17 +266,17 @@ impl Pollable for IncomingDatagramStream {
         if self.next.is_some() {
             return Poll::Ready(());
         }
-        let mut next = None;
-        let ready = self.association.poll(cx, |backend, cx| {
-            if self.association.remote.is_none() {
-                return backend.poll_receive_ready(cx);
-            }
-            // Only the datagram itself tells whether it is from the peer.
-            self.poll_next(cx, &mut Vec::new())
-                .map(|found| next = Some(found))
-        });
-        self.next = next;
-        ready
+        let association = &self.association;
+        if association.remote.is_none() {
+            return association.poll(cx, |backend, cx| backend.poll_receive_ready(cx));
+        }
+        // Only the datagram itself tells whether it is from the peer.
+        let next = ready!(association.poll_receive(cx));
+        // What ended in the meantime says so at the call.
+        if association.backend().is_ok() {
+            self.next = Some(next);
+        }
+        Poll::Ready(())
     }
 }
 
@@ -303,21 +370,9 @@ impl OutgoingDatagramStream {
         Ok(Ok(sent))
     }
 
-    /// Where `datagram` goes, if the WIT text lets it.
     fn destination(&self, datagram: &OutgoingDatagram) -> Result<SocketAddr, ErrorCode> {
-        let remote = match (self.association.remote, datagram.remote_address) {
-            (Some(peer), None) => peer,
-            (Some(peer), Some(remote)) if peer == remote => peer,
-            (None, Some(remote)) => {
-                check_peer(self.association.family, &remote)?;
-                remote
-            }
-            _ => return Err(ErrorCode::InvalidArgument),
-        };
-        match datagram.data.len() <= DATAGRAM_MAX {
-            true => Ok(remote),
-            false => Err(ErrorCode::DatagramTooLarge),
-        }
+        let Association { family, remote, .. } = *self.association;
+        destination(family, remote, datagram.remote_address, datagram.data.len())
     }
 }
 

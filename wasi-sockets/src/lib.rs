@@ -12,6 +12,7 @@ mod ctx;
 mod datagrams;
 #[cfg(any(feature = "p2", feature = "p3"))]
 mod host;
+mod incoming;
 mod lookup;
 mod loopback;
 #[cfg(feature = "std")]
@@ -27,7 +28,7 @@ pub use backend::{
     DATAGRAM_MAX, Denied, IpAddressFamily, Lookup, Network, Shutdown, Socket, SocketOption,
     TcpListener, TcpSocket, TcpStream, UdpSocket,
 };
-pub use connection::{Accepted, TcpInputStream, TcpOutputStream};
+pub use connection::{TcpInputStream, TcpOutputStream};
 pub use ctx::{DynNetwork, WasiSocketsCtx};
 pub use datagrams::{
     IncomingDatagram, IncomingDatagramStream, OutgoingDatagram, OutgoingDatagramStream,
@@ -36,6 +37,7 @@ pub use datagrams::{
 pub use host::p2;
 #[cfg(feature = "p3")]
 pub use host::p3;
+pub use incoming::{Accepted, IncomingConnections};
 pub use lookup::ResolveAddressStream;
 pub use loopback::LoopbackNet;
 pub use policy::{

@@ -9,6 +9,9 @@ use core::net::{IpAddr, Ipv6Addr};
 use core::task::{Context, Poll, Waker, ready};
 use wasi_io::Pollable;
 
+/// The most addresses that a guest gets for a name; the rest is cut off.
+const ADDRESSES_MAX: usize = 256;
+
 /// A `resolve-address-stream`.
 pub struct ResolveAddressStream(State);
 
@@ -56,6 +59,20 @@ impl ResolveAddressStream {
             State::Failed(error) => Err(*error),
         }
     }
+
+    /// `resolve-addresses` of WASI 0.3: all addresses, at least one and at most 256. Pending,
+    /// it keeps the waker of `cx`.
+    ///
+    /// # Errors
+    /// Those of [`Lookup::poll_addresses`].
+    pub fn poll_addresses(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<IpAddr>, ErrorCode>> {
+        ready!(self.poll_ready(cx));
+        Poll::Ready(match &mut self.0 {
+            State::Addresses(addresses) => Ok(addresses.collect()),
+            State::Failed(error) => Err(*error),
+            State::Pending(..) => return Poll::Pending,
+        })
+    }
 }
 
 impl Pollable for ResolveAddressStream {
@@ -74,6 +91,9 @@ impl Pollable for ResolveAddressStream {
 fn presentable(addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, ErrorCode> {
     let mut distinct = Vec::new();
     for address in addresses.iter().map(IpAddr::to_canonical) {
+        if distinct.len() == ADDRESSES_MAX {
+            break;
+        }
         if !distinct.contains(&address) {
             distinct.push(address);
         }

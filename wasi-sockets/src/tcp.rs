@@ -2,8 +2,9 @@
 //! operational semantics have it, over any backend.
 
 use crate::address::{check_local, check_remote};
-use crate::connection::{Accepted, Connection};
+use crate::connection::Connection;
 use crate::ctx::{Slot, Slots};
+use crate::incoming::{Accepted, IncomingConnections};
 use crate::settings::checked;
 use crate::{
     DynNetwork, ErrorCode, IpAddressFamily, Shutdown, Socket, SocketOption, TcpInputStream,
@@ -37,10 +38,10 @@ enum State {
     Fresh(Fresh),
     Listening {
         listener: Arc<dyn TcpListener>,
-        /// Was taken to see whether there is one.
-        next: Option<Result<Arc<dyn TcpStream>, ErrorCode>>,
+        /// `None` once it was taken.
+        incoming: Option<IncomingConnections>,
     },
-    Connected(Arc<Connection>),
+    Connected(Connected),
     Closed,
 }
 
@@ -50,6 +51,22 @@ struct Fresh {
     operation: Option<Operation>,
     /// What the guest set so far, for another network's socket.
     options: BTreeMap<SocketOption, u64>,
+}
+
+struct Connected {
+    connection: Arc<Connection>,
+    input_taken: bool,
+    output_taken: bool,
+}
+
+impl Connected {
+    fn new(stream: Arc<dyn TcpStream>, slot: Arc<Slot>) -> Self {
+        Self {
+            connection: Connection::new(stream, slot),
+            input_taken: false,
+            output_taken: false,
+        }
+    }
 }
 
 /// What is in progress, and how it ended.
@@ -110,6 +127,25 @@ impl DynTcpSocket {
                 options: BTreeMap::new(),
             }),
         })
+    }
+
+    /// The socket of a connection that was accepted.
+    pub(crate) fn connected(
+        family: IpAddressFamily,
+        network: DynNetwork,
+        slots: Slots,
+        stream: Arc<dyn TcpStream>,
+        slot: Slot,
+    ) -> Self {
+        let slot = Arc::new(slot);
+        Self {
+            family,
+            network,
+            slots,
+            slot: slot.clone(),
+            backlog: BACKLOG,
+            state: State::Connected(Connected::new(stream, slot)),
+        }
     }
 
     /// `start-bind`. Whether the bind succeeds is said by [`DynTcpSocket::finish_bind`].
@@ -188,14 +224,48 @@ impl DynTcpSocket {
     /// - [`ErrorCode::WouldBlock`]: it is not finished.
     /// - those of [`TcpSocket::poll_connect`].
     pub fn finish_connect(&mut self) -> Result<(TcpInputStream, TcpOutputStream), ErrorCode> {
+        self.end_connect()?;
+        Ok((self.take_input()?, self.take_output()?))
+    }
+
+    /// [`DynTcpSocket::finish_connect`] without the streams, which can be taken later.
+    fn end_connect(&mut self) -> Result<(), ErrorCode> {
         let result = self.finish(|operation| match operation {
             Operation::Connect(_, end) => Some(end),
             _ => None,
         })?;
         self.state = State::Closed;
-        let (connection, input, output) = Connection::new(result?, self.slot.clone());
-        self.state = State::Connected(connection);
-        Ok((input, output))
+        self.state = State::Connected(Connected::new(result?, self.slot.clone()));
+        Ok(())
+    }
+
+    /// The input of the connection: `receive` of WASI 0.3. Where it is never taken, the
+    /// connection stays as it is until the socket and the other stream are dropped.
+    ///
+    /// # Errors
+    /// - [`ErrorCode::InvalidState`]: the socket is not connected, or it was taken before.
+    pub fn take_input(&mut self) -> Result<TcpInputStream, ErrorCode> {
+        match &mut self.state {
+            State::Connected(connected) if !connected.input_taken => {
+                connected.input_taken = true;
+                Ok(connected.connection.input())
+            }
+            _ => Err(ErrorCode::InvalidState),
+        }
+    }
+
+    /// The output of the connection: `send` of WASI 0.3, as [`DynTcpSocket::take_input`].
+    ///
+    /// # Errors
+    /// As [`DynTcpSocket::take_input`].
+    pub fn take_output(&mut self) -> Result<TcpOutputStream, ErrorCode> {
+        match &mut self.state {
+            State::Connected(connected) if !connected.output_taken => {
+                connected.output_taken = true;
+                Ok(connected.connection.output())
+            }
+            _ => Err(ErrorCode::InvalidState),
+        }
     }
 
     /// `start-listen`. Whether it succeeds is said by [`DynTcpSocket::finish_listen`].
@@ -224,9 +294,15 @@ impl DynTcpSocket {
         })?;
         self.state = State::Closed;
         let listener = result?;
+        let incoming = IncomingConnections::new(
+            listener.clone(),
+            self.family,
+            self.network.clone(),
+            self.slots.clone(),
+        );
         self.state = State::Listening {
             listener,
-            next: None,
+            incoming: Some(incoming),
         };
         Ok(())
     }
@@ -234,38 +310,21 @@ impl DynTcpSocket {
     /// `accept`: the next connection.
     ///
     /// # Errors
-    /// - [`ErrorCode::InvalidState`]: the socket does not listen.
+    /// - [`ErrorCode::InvalidState`]: the socket does not listen, or its connections go to
+    ///   [`DynTcpSocket::listen`]'s caller.
     /// - [`ErrorCode::WouldBlock`]: there is none yet.
     /// - [`ErrorCode::NewSocketLimit`]: the guest's limit; the connection waits.
     /// - those of [`TcpListener::poll_accept`].
     pub fn accept(&mut self) -> Result<Accepted, ErrorCode> {
-        let State::Listening { listener, next } = &mut self.state else {
+        let State::Listening {
+            incoming: Some(incoming),
+            ..
+        } = &mut self.state
+        else {
             return Err(ErrorCode::InvalidState);
         };
-        let mut cx = Context::from_waker(Waker::noop());
-        let stream = match next.take() {
-            Some(result) => result?,
-            None => match listener.poll_accept(&mut cx) {
-                Poll::Ready(result) => result?,
-                Poll::Pending => return Err(ErrorCode::WouldBlock),
-            },
-        };
-        let slot = match self.slots.take(ErrorCode::NewSocketLimit) {
-            Ok(slot) => Arc::new(slot),
-            Err(full) => {
-                *next = Some(Ok(stream));
-                return Err(full);
-            }
-        };
-        let (connection, input, output) = Connection::new(stream, slot.clone());
-        let socket = Self {
-            family: self.family,
-            network: self.network.clone(),
-            slots: self.slots.clone(),
-            slot,
-            backlog: BACKLOG,
-            state: State::Connected(connection),
-        };
+        let mut socket = incoming.accept()?;
+        let (input, output) = (socket.take_input()?, socket.take_output()?);
         Ok((socket, input, output))
     }
 
@@ -366,7 +425,7 @@ impl DynTcpSocket {
 
     fn connection(&self) -> Result<&Connection, ErrorCode> {
         match &self.state {
-            State::Connected(connection) => Ok(connection),
+            State::Connected(connected) => Ok(&connected.connection),
             _ => Err(ErrorCode::InvalidState),
         }
     }
@@ -375,7 +434,7 @@ impl DynTcpSocket {
         match &self.state {
             State::Fresh(fresh) => Ok(fresh.socket()),
             State::Listening { listener, .. } => Ok(&**listener),
-            State::Connected(connection) => Ok(connection.stream()),
+            State::Connected(connected) => Ok(connected.connection.stream()),
             State::Closed => Err(ErrorCode::InvalidState),
         }
     }
@@ -438,16 +497,18 @@ impl Pollable for DynTcpSocket {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.state {
             State::Fresh(fresh) => fresh.poll(cx),
-            State::Listening { listener, next } => {
-                if next.is_none() {
-                    *next = Some(ready!(listener.poll_accept(cx)));
-                }
+            State::Listening {
+                incoming: Some(incoming),
+                ..
+            } => incoming.poll_ready(cx),
+            State::Listening { incoming: None, .. } | State::Connected(_) | State::Closed => {
                 Poll::Ready(())
             }
-            State::Connected(_) | State::Closed => Poll::Ready(()),
         }
     }
 }
+
+mod whole;
 
 #[cfg(test)]
 mod tests;

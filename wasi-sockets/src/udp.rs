@@ -148,6 +148,15 @@ impl DynUdpSocket {
         if let Some(remote) = &remote {
             check_peer(self.family, remote)?;
         }
+        let association = self.associate(remote)?;
+        Ok((
+            IncomingDatagramStream::new(association.clone()),
+            OutgoingDatagramStream::new(association),
+        ))
+    }
+
+    /// Ends what is with what was the peer, and begins with `remote`, which was checked.
+    fn associate(&mut self, remote: Option<SocketAddr>) -> Result<Arc<Association>, ErrorCode> {
         let (backend, streams) = match &mut self.state {
             State::Bound { backend, streams } => (backend, streams),
             State::BindInProgress { .. } => return Err(ErrorCode::ConcurrencyConflict),
@@ -172,10 +181,7 @@ impl DynUdpSocket {
             self.slot.clone(),
         ));
         *streams = Some(association.clone());
-        Ok((
-            IncomingDatagramStream::new(association.clone()),
-            OutgoingDatagramStream::new(association),
-        ))
+        Ok(association)
     }
 
     /// `local-address`.
@@ -256,6 +262,8 @@ impl Pollable for DynUdpSocket {
         Poll::Ready(())
     }
 }
+
+mod whole;
 
 #[cfg(test)]
 mod tests;

@@ -82,8 +82,7 @@ impl OsTcpStream {
 /// The code of a failed read or write.
 fn lost(error: &io::Error) -> ErrorCode {
     match error.kind() {
-        // The peer's reset came before and was reported to a read.
-        io::ErrorKind::BrokenPipe => ErrorCode::ConnectionReset,
+        io::ErrorKind::BrokenPipe => ErrorCode::ConnectionBroken,
         _ => ErrorCode::from(error),
     }
 }
@@ -189,6 +188,38 @@ impl TcpStream for OsTcpStream {
         // Under the lock, so that no change comes between.
         self.shared.changed.register(cx.waker());
         Poll::Pending
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
+        loop {
+            {
+                let mut out = self.shared.out.lock();
+                out.open()?;
+                if !out.kept.is_empty() {
+                    // Under the lock, so that no change comes between.
+                    self.shared.changed.register(cx.waker());
+                    return Poll::Pending;
+                }
+                match self.shared.io.try_write(bytes) {
+                    Ok(sent) => return Poll::Ready(Ok(sent)),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => {
+                        let error = lost(&error);
+                        out.failed = Some(error);
+                        return Poll::Ready(Err(error));
+                    }
+                }
+            }
+            if self.shared.poll_writable(cx).is_pending() {
+                // A shutdown wakes who waits.
+                self.shared.changed.register(cx.waker());
+                return match self.shared.out.lock().open() {
+                    Ok(()) => Poll::Pending,
+                    Err(error) => Poll::Ready(Err(error)),
+                };
+            }
+        }
     }
 
     fn write(&self, mut bytes: &[u8]) -> Result<(), ErrorCode> {

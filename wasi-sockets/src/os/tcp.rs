@@ -1,13 +1,23 @@
 use super::socket;
 use super::stream::OsTcpStream;
 use crate::{ErrorCode, IpAddressFamily, Socket, SocketOption, TcpListener, TcpSocket, TcpStream};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::future::Future;
 use core::net::SocketAddr;
+use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use core::time::Duration;
 use socket2::{Protocol, SockRef, Type};
 use std::io;
+use tokio::time::Sleep;
 use wasi_io::SharedWaker;
 use wasi_io::os::Runtime;
+use wasi_io::sync::Mutex;
+
+/// How long nothing is accepted after the system had no descriptor for it: the connection is
+/// still there, and who asks at once only spins.
+const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct OsTcpSocket {
     runtime: Runtime,
@@ -78,6 +88,7 @@ impl OsTcpSocket {
             runtime: self.runtime.clone(),
             family: self.family,
             waiters: SharedWaker::new(),
+            pause: Mutex::new(None),
         }))
     }
 
@@ -178,6 +189,7 @@ struct OsTcpListener {
     runtime: Runtime,
     family: IpAddressFamily,
     waiters: SharedWaker,
+    pause: Mutex<Option<Pin<Box<Sleep>>>>,
 }
 
 impl Socket for OsTcpListener {
@@ -198,9 +210,17 @@ impl TcpListener for OsTcpListener {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Arc<dyn TcpStream>, ErrorCode>> {
         // What is accepted is registered with the reactor.
         let _guard = self.runtime.enter();
+        let mut pause = self.pause.lock();
+        if let Some(sleep) = &mut *pause {
+            ready!(self.waiters.poll(cx, |cx| sleep.as_mut().poll(cx)));
+            *pause = None;
+        }
         let accepted = ready!(self.waiters.poll(cx, |cx| self.io.poll_accept(cx)));
         let (io, _) = accepted.map_err(|error| match ErrorCode::from(&error) {
-            code @ (ErrorCode::NewSocketLimit | ErrorCode::OutOfMemory) => code,
+            code @ (ErrorCode::NewSocketLimit | ErrorCode::OutOfMemory) => {
+                *pause = Some(Box::pin(tokio::time::sleep(PAUSE)));
+                code
+            }
             ErrorCode::AccessDenied => ErrorCode::AccessDenied,
             // What else accept reports is about that connection, not about the listener.
             _ => ErrorCode::ConnectionAborted,

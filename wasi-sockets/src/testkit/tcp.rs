@@ -223,8 +223,8 @@ impl Kit<'_> {
         let (Ok(a), Ok(b)) = (slot(), slot()) else {
             return Err("no slots".into());
         };
-        let (_, _, output) = Connection::new(client, a);
-        let (_, input, _) = Connection::new(server, b);
+        let output = Connection::new(client, a).output();
+        let input = Connection::new(server, b).input();
         Ok((Box::new(output), Box::new(input)))
     }
 }

@@ -20,7 +20,7 @@ impl From<ErrorCode> for network::ErrorCode {
             ErrorCode::AddressInUse => Self::AddressInUse,
             ErrorCode::RemoteUnreachable => Self::RemoteUnreachable,
             ErrorCode::ConnectionRefused => Self::ConnectionRefused,
-            ErrorCode::ConnectionReset => Self::ConnectionReset,
+            ErrorCode::ConnectionReset | ErrorCode::ConnectionBroken => Self::ConnectionReset,
             ErrorCode::ConnectionAborted => Self::ConnectionAborted,
             ErrorCode::DatagramTooLarge => Self::DatagramTooLarge,
             ErrorCode::NameUnresolvable => Self::NameUnresolvable,

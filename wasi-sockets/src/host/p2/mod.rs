@@ -6,7 +6,7 @@ mod tcp;
 mod udp;
 
 pub use super::{WasiSockets, WasiSocketsCtxView, WasiSocketsView};
-use wasmtime::component::{Linker};
+use wasmtime::component::Linker;
 
 /// What the `bindgen!` of `wasi:sockets@0.2.12` generates. In a world of your own, map
 /// `wasi:sockets` here with `with: { "wasi:sockets": wasi_sockets::p2::bindings::wasi::sockets }`.

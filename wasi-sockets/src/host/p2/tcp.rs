@@ -22,26 +22,6 @@ fn push(
     Ok((input, output))
 }
 
-impl WasiSocketsCtxView<'_> {
-    fn get<T: TryFrom<u64>>(
-        &self,
-        socket: Socket,
-        option: SocketOption,
-        most: T,
-    ) -> Result<Answer<T>> {
-        let value = self.table.get(&socket)?.option(option);
-        Ok(match value {
-            Ok(value) => Ok(T::try_from(value).unwrap_or(most)),
-            Err(code) => Err(code.into()),
-        })
-    }
-
-    fn set(&mut self, socket: Socket, option: SocketOption, value: u64) -> Result<Answer<()>> {
-        let set = self.table.get_mut(&socket)?.set_option(option, value);
-        Ok(set.map_err(Into::into))
-    }
-}
-
 impl tcp_create_socket::Host for WasiSocketsCtxView<'_> {
     fn create_tcp_socket(&mut self, family: IpAddressFamily) -> Result<Answer<Socket>> {
         Ok(match DynTcpSocket::new(self.ctx, family.into()) {
@@ -142,60 +122,60 @@ impl tcp::HostTcpSocket for WasiSocketsCtxView<'_> {
     }
 
     fn keep_alive_enabled(&mut self, socket: Socket) -> Result<Answer<bool>> {
-        let value = self.get(socket, SocketOption::KeepAliveEnabled, u64::MAX)?;
+        let value = self.tcp_option(socket, SocketOption::KeepAliveEnabled, u64::MAX)?;
         Ok(value.map(|value| value != 0))
     }
 
     fn set_keep_alive_enabled(&mut self, socket: Socket, value: bool) -> Result<Answer<()>> {
-        self.set(socket, SocketOption::KeepAliveEnabled, value.into())
+        self.set_tcp_option(socket, SocketOption::KeepAliveEnabled, value.into())
     }
 
     fn keep_alive_idle_time(&mut self, socket: Socket) -> Result<Answer<u64>> {
-        self.get(socket, SocketOption::KeepAliveIdleTime, u64::MAX)
+        self.tcp_option(socket, SocketOption::KeepAliveIdleTime, u64::MAX)
     }
 
     fn set_keep_alive_idle_time(&mut self, socket: Socket, value: u64) -> Result<Answer<()>> {
-        self.set(socket, SocketOption::KeepAliveIdleTime, value)
+        self.set_tcp_option(socket, SocketOption::KeepAliveIdleTime, value)
     }
 
     fn keep_alive_interval(&mut self, socket: Socket) -> Result<Answer<u64>> {
-        self.get(socket, SocketOption::KeepAliveInterval, u64::MAX)
+        self.tcp_option(socket, SocketOption::KeepAliveInterval, u64::MAX)
     }
 
     fn set_keep_alive_interval(&mut self, socket: Socket, value: u64) -> Result<Answer<()>> {
-        self.set(socket, SocketOption::KeepAliveInterval, value)
+        self.set_tcp_option(socket, SocketOption::KeepAliveInterval, value)
     }
 
     fn keep_alive_count(&mut self, socket: Socket) -> Result<Answer<u32>> {
-        self.get(socket, SocketOption::KeepAliveCount, u32::MAX)
+        self.tcp_option(socket, SocketOption::KeepAliveCount, u32::MAX)
     }
 
     fn set_keep_alive_count(&mut self, socket: Socket, value: u32) -> Result<Answer<()>> {
-        self.set(socket, SocketOption::KeepAliveCount, value.into())
+        self.set_tcp_option(socket, SocketOption::KeepAliveCount, value.into())
     }
 
     fn hop_limit(&mut self, socket: Socket) -> Result<Answer<u8>> {
-        self.get(socket, SocketOption::HopLimit, u8::MAX)
+        self.tcp_option(socket, SocketOption::HopLimit, u8::MAX)
     }
 
     fn set_hop_limit(&mut self, socket: Socket, value: u8) -> Result<Answer<()>> {
-        self.set(socket, SocketOption::HopLimit, value.into())
+        self.set_tcp_option(socket, SocketOption::HopLimit, value.into())
     }
 
     fn receive_buffer_size(&mut self, socket: Socket) -> Result<Answer<u64>> {
-        self.get(socket, SocketOption::ReceiveBufferSize, u64::MAX)
+        self.tcp_option(socket, SocketOption::ReceiveBufferSize, u64::MAX)
     }
 
     fn set_receive_buffer_size(&mut self, socket: Socket, value: u64) -> Result<Answer<()>> {
-        self.set(socket, SocketOption::ReceiveBufferSize, value)
+        self.set_tcp_option(socket, SocketOption::ReceiveBufferSize, value)
     }
 
     fn send_buffer_size(&mut self, socket: Socket) -> Result<Answer<u64>> {
-        self.get(socket, SocketOption::SendBufferSize, u64::MAX)
+        self.tcp_option(socket, SocketOption::SendBufferSize, u64::MAX)
     }
 
     fn set_send_buffer_size(&mut self, socket: Socket, value: u64) -> Result<Answer<()>> {
-        self.set(socket, SocketOption::SendBufferSize, value)
+        self.set_tcp_option(socket, SocketOption::SendBufferSize, value)
     }
 
     fn subscribe(&mut self, socket: Socket) -> Result<Resource<DynPollable>> {

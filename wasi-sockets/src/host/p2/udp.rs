@@ -44,23 +44,6 @@ impl udp_create_socket::Host for WasiSocketsCtxView<'_> {
 
 impl udp::Host for WasiSocketsCtxView<'_> {}
 
-impl WasiSocketsCtxView<'_> {
-    fn udp_option(&self, socket: Socket, option: SocketOption) -> Result<Answer<u64>> {
-        let value = self.table.get(&socket)?.option(option);
-        Ok(value.map_err(Into::into))
-    }
-
-    fn set_udp_option(
-        &mut self,
-        socket: Socket,
-        option: SocketOption,
-        value: u64,
-    ) -> Result<Answer<()>> {
-        let set = self.table.get_mut(&socket)?.set_option(option, value);
-        Ok(set.map_err(Into::into))
-    }
-}
-
 impl udp::HostUdpSocket for WasiSocketsCtxView<'_> {
     fn start_bind(
         &mut self,
@@ -110,8 +93,7 @@ impl udp::HostUdpSocket for WasiSocketsCtxView<'_> {
     }
 
     fn unicast_hop_limit(&mut self, socket: Socket) -> Result<Answer<u8>> {
-        let value = self.udp_option(socket, SocketOption::HopLimit)?;
-        Ok(value.map(|value| u8::try_from(value).unwrap_or(u8::MAX)))
+        self.udp_option(socket, SocketOption::HopLimit, u8::MAX)
     }
 
     fn set_unicast_hop_limit(&mut self, socket: Socket, value: u8) -> Result<Answer<()>> {
@@ -119,7 +101,7 @@ impl udp::HostUdpSocket for WasiSocketsCtxView<'_> {
     }
 
     fn receive_buffer_size(&mut self, socket: Socket) -> Result<Answer<u64>> {
-        self.udp_option(socket, SocketOption::ReceiveBufferSize)
+        self.udp_option(socket, SocketOption::ReceiveBufferSize, u64::MAX)
     }
 
     fn set_receive_buffer_size(&mut self, socket: Socket, value: u64) -> Result<Answer<()>> {
@@ -127,7 +109,7 @@ impl udp::HostUdpSocket for WasiSocketsCtxView<'_> {
     }
 
     fn send_buffer_size(&mut self, socket: Socket) -> Result<Answer<u64>> {
-        self.udp_option(socket, SocketOption::SendBufferSize)
+        self.udp_option(socket, SocketOption::SendBufferSize, u64::MAX)
     }
 
     fn set_send_buffer_size(&mut self, socket: Socket, value: u64) -> Result<Answer<()>> {
