@@ -5,8 +5,9 @@ use wasi_io::{DynInputStream, DynOutputStream};
 
 /// What a guest reads as its standard input (`wasi:cli/stdin`, `wasi:cli/terminal-stdin`).
 pub trait Stdin: Send + Sync + 'static {
-    /// A new stream (`get-stdin`). A guest may ask for one before every read, so all of them
-    /// read on where the last one stopped, and none takes bytes that it does not give out.
+    /// A new stream (`get-stdin` of WASI 0.2, `read-via-stream` of 0.3). A guest may ask for one
+    /// before every read, so all of them read on where the last one stopped, and none takes bytes
+    /// that it does not give out. Of several that are read at once, each byte goes to one.
     fn stream(&self) -> DynInputStream;
 
     /// Whether somebody may be typing.
@@ -18,8 +19,9 @@ pub trait Stdin: Send + Sync + 'static {
 /// Where a guest's standard output or error goes (`wasi:cli/stdout`, `wasi:cli/stderr`, and
 /// their terminals).
 pub trait Stdout: Send + Sync + 'static {
-    /// A new stream (`get-stdout`, `get-stderr`). A guest may ask for one before every write,
-    /// so what they take comes out in the order of the writes, also after they are dropped.
+    /// A new stream (`get-stdout` and `get-stderr` of WASI 0.2, `write-via-stream` of 0.3). A
+    /// guest may ask for one before every write, so what they take comes out in the order of the
+    /// writes, also after they are dropped.
     ///
     /// What they hold is bounded for all of them together: a guest may have many.
     fn stream(&self) -> DynOutputStream;

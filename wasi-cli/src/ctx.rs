@@ -89,7 +89,8 @@ impl WasiCliCtx {
         &self.arguments
     }
 
-    /// The directory that relative paths begin at (`wasi:cli/environment.initial-cwd`).
+    /// The directory that relative paths begin at (`wasi:cli/environment.initial-cwd` of
+    /// WASI 0.2, `get-initial-cwd` of 0.3).
     pub fn get_initial_cwd(&self) -> Option<&str> {
         self.initial_cwd.as_deref()
     }

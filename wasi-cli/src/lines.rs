@@ -96,6 +96,10 @@ impl OutputStream for LineOutput {
         self.0.lock().write(bytes);
         Ok(())
     }
+
+    fn waits_for_flush(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

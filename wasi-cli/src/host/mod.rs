@@ -6,7 +6,8 @@ pub mod p2;
 pub mod p3;
 
 use crate::WasiCliCtx;
-use wasmtime::component::{HasData, ResourceTable};
+use wasmtime::Result;
+use wasmtime::component::{HasData, Resource, ResourceTable};
 
 /// A `terminal-input`: says only that there is one.
 #[derive(Debug)]
@@ -41,4 +42,13 @@ pub struct WasiCli;
 
 impl HasData for WasiCli {
     type Data<'a> = WasiCliCtxView<'a>;
+}
+
+/// A resource for what is a terminal, and none for what is not.
+fn terminal<T: Send + 'static>(
+    table: &mut ResourceTable,
+    is_terminal: bool,
+    resource: T,
+) -> Result<Option<Resource<T>>> {
+    Ok(is_terminal.then(|| table.push(resource)).transpose()?)
 }

@@ -1,5 +1,6 @@
 //! WASI 0.2 for wasmtime.
 
+use super::terminal;
 pub use super::{TerminalInput, TerminalOutput, WasiCli, WasiCliCtxView, WasiCliView};
 use crate::Exit;
 use alloc::string::{String, ToString};
@@ -10,7 +11,7 @@ use bindings::wasi::cli::{
 };
 use wasi_io::{DynInputStream, DynOutputStream};
 use wasmtime::Result;
-use wasmtime::component::{Linker, Resource, ResourceTable};
+use wasmtime::component::{Linker, Resource};
 
 /// What the `bindgen!` of `wasi:cli@0.2.12` generates. In a world of your own, map `wasi:cli`
 /// here with `with: { "wasi:cli": wasi_cli::p2::bindings::wasi::cli }`.
@@ -106,15 +107,6 @@ impl stderr::Host for WasiCliCtxView<'_> {
     }
 }
 
-/// A resource for what is a terminal, and none for what is not.
-fn terminal<T: Send + 'static>(
-    table: &mut ResourceTable,
-    is_terminal: bool,
-    resource: T,
-) -> Result<Option<Resource<T>>> {
-    Ok(is_terminal.then(|| table.push(resource)).transpose()?)
-}
-
 impl terminal_stdin::Host for WasiCliCtxView<'_> {
     fn get_terminal_stdin(&mut self) -> Result<Option<Resource<TerminalInput>>> {
         let is_terminal = self.ctx.get_stdin().is_terminal();
@@ -158,7 +150,7 @@ impl terminal_output::HostTerminalOutput for WasiCliCtxView<'_> {
 mod tests {
     use super::*;
     use crate::memory::{Input, Output, Sink};
-    use crate::{Stdin, Stdout};
+    use crate::{Stdin, Stdout, WasiCliCtx};
     use environment::Host as _;
     use exit::Host as _;
     use stderr::Host as _;
@@ -167,6 +159,7 @@ mod tests {
     use terminal_stderr::Host as _;
     use terminal_stdin::Host as _;
     use terminal_stdout::Host as _;
+    use wasmtime::component::ResourceTable;
 
     fn with<T>(ctx: &WasiCliCtx, f: impl FnOnce(WasiCliCtxView<'_>) -> T) -> T {
         let mut table = ResourceTable::new();
