@@ -2,6 +2,11 @@
 //! each engine and over each filesystem backend. Nothing is skipped, and no failure expected.
 
 mod case;
+mod http;
+mod output;
+mod running;
+mod server;
+mod spec;
 mod suite;
 mod table;
 
@@ -14,6 +19,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{env, thread};
+use suite::{Target, Test};
 
 /// How long a test may take. The longest of the suite take well under a second.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -21,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 const ENGINES: [&str; 2] = ["wasmtime", "wasmi"];
 const FILESYSTEMS: [&str; 2] = ["host", "memory"];
 
-/// What `agave run` is told: a column of the table.
+/// What `agave` is told: a column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Setup {
     /// `--engine`
@@ -30,13 +36,20 @@ struct Setup {
     fs: &'static str,
 }
 
+impl Setup {
+    /// Whether `test` can be run so. Only wasmtime takes components.
+    fn takes(self, test: &Test) -> bool {
+        self.engine == "wasmtime" || test.target == Target::P1
+    }
+}
+
 /// Runs the suite's tests and prints a table and what failed.
 ///
 /// Errors: `args` are not understood, the suite is not what it is expected to be, there is no
 /// test, `agave` can't be built or started, or a test failed.
 pub fn run(root: &Path, args: &[&str]) -> Result<()> {
     let options = Options::parse(args)?;
-    let mut tests = suite::tests(&options.suite)?;
+    let mut tests = suite::tests(&options.suite, &options.targets)?;
     if let Some(only) = &options.only {
         tests.retain(|test| test.name.contains(only));
         ensure!(!tests.is_empty(), "no test has {only:?} in its name");
@@ -48,13 +61,20 @@ pub fn run(root: &Path, args: &[&str]) -> Result<()> {
         },
         limit: LIMIT,
     };
-    let setups = options.setups;
-    let outcomes = in_parallel(setups.len() * tests.len(), |n| {
-        host.run(setups[n / tests.len()], &tests[n % tests.len()])
-    })?;
-    print!("{}", table::render(&setups, &tests, &outcomes));
-    let failed = outcomes.iter().flatten().count();
-    ensure!(failed == 0, "{failed} of {} failed", outcomes.len());
+    let mut runs = Vec::new();
+    for &setup in &options.setups {
+        let tests = tests.iter().filter(|test| setup.takes(test));
+        runs.extend(tests.map(|test| (setup, test)));
+    }
+    ensure!(
+        !runs.is_empty(),
+        "wasmi takes only modules, and all tests are components"
+    );
+    let outcomes = in_parallel(runs.len(), |n| host.run(runs[n].0, runs[n].1))?;
+    let runs: Vec<_> = runs.into_iter().zip(outcomes).collect();
+    print!("{}", table::render(&options.setups, &tests, &runs));
+    let failed = runs.iter().filter(|(_, outcome)| outcome.is_some()).count();
+    ensure!(failed == 0, "{failed} of {} failed", runs.len());
     Ok(())
 }
 
@@ -63,13 +83,14 @@ struct Options {
     suite: PathBuf,
     agave: Option<PathBuf>,
     only: Option<String>,
+    targets: Vec<Target>,
     setups: Vec<Setup>,
 }
 
 impl Options {
     fn parse(args: &[&str]) -> Result<Self> {
         let (mut suite, mut agave, mut only) = (None, None, None);
-        let (mut engines, mut filesystems) = (Vec::new(), Vec::new());
+        let (mut engines, mut filesystems, mut versions) = (Vec::new(), Vec::new(), Vec::new());
         let mut args = args.iter();
         while let Some(&arg) = args.next() {
             let mut value = || {
@@ -81,6 +102,7 @@ impl Options {
                 "--only" => only = Some(value()?.to_owned()),
                 "--engine" => add(&mut engines, ENGINES, arg, value()?)?,
                 "--fs" => add(&mut filesystems, FILESYSTEMS, arg, value()?)?,
+                "--wasi" => add(&mut versions, Target::ALL.map(Target::name), arg, value()?)?,
                 _ if arg.starts_with('-') => bail!("unknown option: {arg}"),
                 _ if suite.is_some() => bail!("more than one PATH: {arg}"),
                 _ => suite = Some(arg.into()),
@@ -92,10 +114,13 @@ impl Options {
         if filesystems.is_empty() {
             filesystems.extend(FILESYSTEMS);
         }
+        let mut targets = Target::ALL.to_vec();
+        targets.retain(|it| versions.is_empty() || versions.contains(&it.name()));
         let setups = engines
             .iter()
             .flat_map(|&engine| filesystems.iter().map(move |&fs| Setup { engine, fs }));
         Ok(Self {
+            targets,
             setups: setups.collect(),
             suite: suite.context(
                 "PATH is missing: a checkout of wasi-testsuite's branch prod/testsuite-all",
@@ -215,6 +240,18 @@ mod tests {
     }
 
     #[test]
+    fn all_versions_are_tested_unless_one_is_chosen() {
+        for (args, expected) in [
+            (&["suite"][..], &Target::ALL[..]),
+            (&["suite", "--wasi", "0.3"], &[Target::P3]),
+            (&["--wasi", "0.1", "suite"], &[Target::P1]),
+            (&["suite", "--wasi", "0.3", "--wasi", "0.1"], &Target::ALL),
+        ] {
+            assert_eq!(Options::parse(args).unwrap().targets, expected, "{args:?}");
+        }
+    }
+
+    #[test]
     fn options_may_stand_before_and_after_the_path() {
         let options = Options::parse(&["--agave", "bin", "suite", "--only", "path_"]).unwrap();
         assert_eq!(options.suite, Path::new("suite"));
@@ -236,6 +273,10 @@ mod tests {
             (
                 &["suite", "--fs", "wasmi"],
                 "--fs takes host or memory, not wasmi",
+            ),
+            (
+                &["suite", "--wasi", "0.2"],
+                "--wasi takes 0.1 or 0.3, not 0.2",
             ),
         ] {
             let error = Options::parse(args).unwrap_err().to_string();

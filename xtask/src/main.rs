@@ -17,6 +17,7 @@ usage: cargo xtask COMMAND
                               prod/testsuite-all, and print a table
       --agave BIN             with this command, not with one that is built first
       --only NAME             only the tests that have this in their name
+      --wasi 0.1|0.3          only the tests of this version of WASI
       --engine wasmtime|wasmi on this engine, not on both
       --fs host|memory        over this filesystem, not over both
   guests                      build all guests and put them where they are committed

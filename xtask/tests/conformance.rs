@@ -6,6 +6,8 @@ use std::fs;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
+const AGAVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake-agave");
+
 /// Runs the command on a suite with these tests.
 fn conformance(tests: &[(&str, &str)], args: &[&str]) -> Output {
     let checkout = TempDir::new().unwrap();
@@ -18,10 +20,7 @@ fn conformance(tests: &[(&str, &str)], args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_xtask"))
         .arg("conformance")
         .arg(checkout.path())
-        .args([
-            "--agave",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake-agave"),
-        ])
+        .args(["--agave", AGAVE])
         .args(args)
         .output()
         .unwrap()
@@ -43,7 +42,7 @@ fn succeeds_when_every_test_passes_everywhere() {
     assert_eq!(
         text(&output.stdout),
         "suite  wasmtime, host  wasmtime, memory  wasmi, host  wasmi, memory\n\
-         c      2/2             2/2               2/2          2/2\n"
+         c 0.1  2/2             2/2               2/2          2/2\n"
     );
 }
 
@@ -58,9 +57,9 @@ fn fails_when_one_test_fails_on_one_engine_and_says_which() {
     assert_eq!(
         text(&output.stdout),
         "suite  wasmtime, host  wasmtime, memory  wasmi, host  wasmi, memory\n\
-         c      2/2             2/2               1/2          2/2\n\
+         c 0.1  2/2             2/2               1/2          2/2\n\
          \n\
-         c/b (wasmi, host)\n  exit code: 0, got 1\n"
+         c 0.1/b (wasmi, host)\n  exit code: 0, got 1\n"
     );
     assert!(text(&output.stderr).contains("1 of 8 failed"), "{output:?}");
 }
@@ -71,7 +70,38 @@ fn only_what_is_chosen_is_run() {
     let args = ["--only", "a", "--engine", "wasmi", "--fs", "host"];
     let output = conformance(&tests, &args);
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(text(&output.stdout), "suite  wasmi, host\nc      1/1\n");
+    assert_eq!(text(&output.stdout), "suite  wasmi, host\nc 0.1  1/1\n");
+}
+
+/// Runs the command on a suite with one component.
+fn component(script: &str, args: &[&str]) -> Output {
+    let checkout = TempDir::new().unwrap();
+    let folder = checkout.path().join("tests/rust/testsuite/wasm32-wasip3");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("manifest.json"), r#"{"name": "x"}"#).unwrap();
+    fs::write(folder.join("a.wasm"), script).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .arg("conformance")
+        .arg(checkout.path())
+        .args(["--agave", AGAVE])
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn components_are_run_on_wasmtime_alone() {
+    let output = component(r#"[ "$engine" = wasmtime ]"#, &[]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        text(&output.stdout),
+        "suite     wasmtime, host  wasmtime, memory  wasmi, host  wasmi, memory\n\
+         rust 0.3  1/1             1/1               -            -\n"
+    );
+    let output = component("exit 0", &["--engine", "wasmi"]);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("all tests are components"), "{output:?}");
 }
 
 #[test]

@@ -1,14 +1,38 @@
 //! The tests of a checkout of the suite: what to run, and what is expected.
 
-use anyhow::{Context, Result, bail, ensure};
+use super::spec::{self, Spec};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use std::collections::BTreeMap;
+use serde::de::IgnoredAny;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-/// The version of WASI whose tests are run, as the suite names it.
-const TARGET: &str = "wasm32-wasip1";
+/// A version of WASI whose tests are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    P1,
+    P3,
+}
+
+impl Target {
+    pub(super) const ALL: [Self; 2] = [Self::P1, Self::P3];
+
+    /// As the suite names it.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::P1 => "wasm32-wasip1",
+            Self::P3 => "wasm32-wasip3",
+        }
+    }
+
+    /// The version.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::P1 => "0.1",
+            Self::P3 => "0.3",
+        }
+    }
+}
 
 /// A file beside the tests that is not about one of them.
 const MANIFEST: &str = "manifest.json";
@@ -16,29 +40,14 @@ const MANIFEST: &str = "manifest.json";
 /// One test of the suite.
 #[derive(Debug)]
 pub(super) struct Test {
-    /// The language that it is written in: its suite's folder.
+    /// The language that it is written in, which is its suite's folder, and the version of WASI.
     pub(super) suite: String,
+    pub(super) target: Target,
     /// The name of its files, without an extension.
     pub(super) name: String,
     /// What is run.
     pub(super) program: PathBuf,
     pub(super) spec: Spec,
-}
-
-/// The .json file beside a test. Without one, all is as by default. A key that is not known
-/// could be an expectation, so it is an error.
-#[derive(Debug, Default, Deserialize, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Spec {
-    pub(super) args: Vec<String>,
-    pub(super) env: BTreeMap<String, String>,
-    /// Folders beside the test, which it gets under the same names.
-    pub(super) dirs: Vec<PathBuf>,
-    pub(super) exit_code: i32,
-    /// Without it anything may be written: tests that pass do.
-    pub(super) stdout: Option<String>,
-    /// Nothing by default: a test that leaves out a part says so here, and succeeds.
-    pub(super) stderr: String,
 }
 
 #[derive(Deserialize)]
@@ -49,41 +58,50 @@ struct Manifest {
     version: Option<String>,
 }
 
-/// All tests of the `checkout`, sorted by suite and name.
+/// The tests of the `checkout` for `targets`, sorted by suite and name.
 ///
 /// Errors: there is none, a file is missing, or says what is not understood.
-pub(super) fn tests(checkout: &Path) -> Result<Vec<Test>> {
+pub(super) fn tests(checkout: &Path, targets: &[Target]) -> Result<Vec<Test>> {
     let mut tests = Vec::new();
     for folder in entries(&checkout.join("tests"))
         .context("the path must be a checkout of wasi-testsuite's branch prod/testsuite-all")?
     {
-        let built = folder.join("testsuite").join(TARGET);
-        if built.is_dir() {
-            tests.extend(suite(&name(&folder)?, &built)?);
+        for &target in targets {
+            let built = folder.join("testsuite").join(target.folder());
+            if built.is_dir() {
+                tests.extend(suite(&name(&folder)?, target, &built)?);
+            }
         }
     }
+    let folders = targets.iter().map(|it| it.folder()).collect::<Vec<_>>();
     ensure!(
         !tests.is_empty(),
-        "no tests/*/testsuite/{TARGET} in {}: only the suite's branch prod/testsuite-all has \
-         tests that are built",
+        "no tests/*/testsuite/{} in {}: only the suite's branch prod/testsuite-all has tests that \
+         are built",
+        folders.join(" or "),
         checkout.display()
     );
     Ok(tests)
 }
 
-fn suite(suite: &str, folder: &Path) -> Result<Vec<Test>> {
-    let manifest: Manifest = json(&folder.join(MANIFEST))?;
-    if let Some(version) = manifest.version {
-        let folder = folder.display();
-        ensure!(version == TARGET, "{folder}/{MANIFEST}: tests of {version}");
+fn suite(language: &str, target: Target, folder: &Path) -> Result<Vec<Test>> {
+    let manifest = folder.join(MANIFEST);
+    let Manifest { version, .. } = fs::read(&manifest)
+        .map_err(anyhow::Error::from)
+        .and_then(|text| Ok(serde_json::from_slice(&text)?))
+        .with_context(|| reading(&manifest))?;
+    if let Some(version) = version {
+        let manifest = manifest.display();
+        ensure!(version == target.folder(), "{manifest}: tests of {version}");
     }
     let mut tests = Vec::new();
     for file in entries(folder)? {
         match file.extension().and_then(|it| it.to_str()) {
             Some("wasm") => tests.push(Test {
-                suite: suite.into(),
+                suite: format!("{language} {}", target.name()),
+                target,
                 name: name(&file.with_extension(""))?,
-                spec: spec(&file.with_extension("json"))?,
+                spec: spec::read(&file.with_extension("json"))?,
                 program: file,
             }),
             Some("json") if !file.ends_with(MANIFEST) => {
@@ -95,29 +113,6 @@ fn suite(suite: &str, folder: &Path) -> Result<Vec<Test>> {
     }
     ensure!(!tests.is_empty(), "no tests in {}", folder.display());
     Ok(tests)
-}
-
-fn spec(file: &Path) -> Result<Spec> {
-    if !file.try_exists().with_context(|| reading(file))? {
-        return Ok(Spec::default());
-    }
-    let spec: Spec = json(file)?;
-    for dir in &spec.dirs {
-        // What is copied for a test is the suite's, not the machine's.
-        let mut parts = dir.components();
-        let inside = parts.all(|part| matches!(part, Component::Normal(_)));
-        let dir = file.with_file_name(dir);
-        if !inside || !dir.is_dir() {
-            let file = file.display();
-            bail!("{file}: {} is no folder beside it", dir.display());
-        }
-    }
-    Ok(spec)
-}
-
-fn json<T: DeserializeOwned>(file: &Path) -> Result<T> {
-    let text = fs::read(file).with_context(|| reading(file))?;
-    serde_json::from_slice(&text).with_context(|| reading(file))
 }
 
 /// What is in `folder`, sorted.
@@ -143,6 +138,7 @@ fn reading(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::spec::Run;
     use super::*;
     use tempfile::TempDir;
 
@@ -181,35 +177,43 @@ mod tests {
                 r#"{"dirs": ["fs-tests.dir"], "args": ["a", "b"], "env": {"k": "v\n"},
                     "exit_code": 33, "stdout": "out", "stderr": "err"}"#,
             ),
+            ("c/testsuite/wasm32-wasip2/http.wasm", ""),
+            (
+                "c/testsuite/wasm32-wasip3/manifest.json",
+                r#"{"name": "WASI C tests", "version": "wasm32-wasip3"}"#,
+            ),
             ("c/testsuite/wasm32-wasip3/http.wasm", ""),
             ("rust/testsuite/wasm32-wasip1/manifest.json", NAMED),
             ("rust/testsuite/wasm32-wasip1/b-c.d.wasm", ""),
             ("rust/testsuite/wasm32-wasip1/a.wasm", ""),
         ]);
-        let tests = tests(checkout.path()).unwrap();
-        let names: Vec<_> = tests.iter().map(|it| (&*it.suite, &*it.name)).collect();
-        assert_eq!(names, [("c", "lseek"), ("rust", "a"), ("rust", "b-c.d")]);
-        assert!(tests[2].program.ends_with("b-c.d.wasm"));
+        let names = |targets: &[Target]| {
+            let tests = tests(checkout.path(), targets).unwrap();
+            let names = tests.iter().map(|it| format!("{}/{}", it.suite, it.name));
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let all = "c 0.1/lseek, c 0.3/http, rust 0.1/a, rust 0.1/b-c.d";
+        assert_eq!(names(&Target::ALL), all);
+        assert_eq!(names(&[Target::P3]), "c 0.3/http");
+        let tests = tests(checkout.path(), &Target::ALL).unwrap();
+        assert!(tests[3].program.ends_with("b-c.d.wasm"));
+        assert_eq!(tests[1].target, Target::P3);
         assert_eq!(
             tests[0].spec,
             Spec {
-                args: vec!["a".into(), "b".into()],
-                env: [("k".into(), "v\n".into())].into(),
-                dirs: vec!["fs-tests.dir".into()],
+                run: Run {
+                    args: vec!["a".into(), "b".into()],
+                    env: [("k".into(), "v\n".into())].into(),
+                    dirs: vec!["fs-tests.dir".into()],
+                    root: None,
+                },
                 exit_code: 33,
                 stdout: Some("out".into()),
                 stderr: "err".into(),
+                ..Spec::default()
             }
         );
-        let by_default = Spec {
-            args: vec![],
-            env: BTreeMap::new(),
-            dirs: vec![],
-            exit_code: 0,
-            stdout: None,
-            stderr: String::new(),
-        };
-        assert_eq!(tests[1].spec, by_default);
+        assert_eq!(tests[2].spec, Spec::default());
     }
 
     #[test]
@@ -221,7 +225,7 @@ mod tests {
             (
                 &[("c/src/t.c", "")],
                 "no tests/*/testsuite",
-                "wasm32-wasip1",
+                "wasm32-wasip1 or wasm32-wasip3",
             ),
             (&[(C, NAMED)], "c/testsuite/wasm32-wasip1", "no tests in"),
             (&[(test, "")], C, "No such file"),
@@ -246,11 +250,6 @@ mod tests {
                 "unknown field `exit_codes`",
             ),
             (
-                &[(C, NAMED), (test, ""), (json, r#"{"operations": []}"#)],
-                json,
-                "unknown field `operations`",
-            ),
-            (
                 &[(C, NAMED), (test, ""), (json, r#"{"dirs": ["gone.dir"]}"#)],
                 json,
                 "gone.dir is no folder beside it",
@@ -260,10 +259,15 @@ mod tests {
                 json,
                 "../.. is no folder beside it",
             ),
+            (
+                &[(C, NAMED), (test, ""), (json, r#"{"root": "/"}"#)],
+                json,
+                "/ is no folder beside it",
+            ),
         ];
         for (files, file, expected) in cases {
             let checkout = checkout(files);
-            let error = format!("{:#}", tests(checkout.path()).unwrap_err());
+            let error = format!("{:#}", tests(checkout.path(), &Target::ALL).unwrap_err());
             assert!(error.contains(file), "{file}: {error}");
             assert!(error.contains(expected), "{expected}: {error}");
         }

@@ -5,28 +5,36 @@ use super::case::Failure;
 use super::suite::Test;
 use std::fmt::Write;
 
-/// A table with a row for each suite and a column for each of `setups`, and below it every
-/// failure with its reasons. `outcomes` has those of all `tests` for the first setup, then for
-/// the next one.
-pub(super) fn render(setups: &[Setup], tests: &[Test], outcomes: &[Option<Failure>]) -> String {
+/// One test with one setup, and why it failed, if it did.
+pub(super) type Run<'a> = ((Setup, &'a Test), Option<Failure>);
+
+/// A table with a row for each suite of `tests` and a column for each of `setups`, and below it
+/// every failure with its reasons, in the order of `runs`. A suite that a setup can't run has no
+/// number there.
+pub(super) fn render(setups: &[Setup], tests: &[Test], runs: &[Run<'_>]) -> String {
     let mut header = vec!["suite".to_owned()];
     header.extend(setups.iter().map(|it| format!("{}, {}", it.engine, it.fs)));
     let mut rows = vec![header];
     for of_suite in tests.chunk_by(|a, b| a.suite == b.suite) {
-        rows.push(vec![of_suite[0].suite.clone()]);
+        let suite = &of_suite[0].suite;
+        let mut row = vec![suite.clone()];
+        for setup in setups {
+            let runs = runs.iter();
+            let runs = runs.filter(|((by, test), _)| by == setup && test.suite == *suite);
+            let (all, passed) = runs.fold((0, 0), |(all, passed), (_, failure)| {
+                (all + 1, passed + usize::from(failure.is_none()))
+            });
+            row.push(match all {
+                0 => "-".into(),
+                _ => format!("{passed}/{all}"),
+            });
+        }
+        rows.push(row);
     }
     let mut failures = String::new();
-    for (setup, outcomes) in setups.iter().zip(outcomes.chunks(tests.len())) {
-        let outcomes: Vec<_> = tests.iter().zip(outcomes).collect();
-        let suites = outcomes.chunk_by(|(a, _), (b, _)| a.suite == b.suite);
-        for (row, of_suite) in rows[1..].iter_mut().zip(suites) {
-            let passed = of_suite.iter().filter(|(_, it)| it.is_none()).count();
-            row.push(format!("{passed}/{}", of_suite.len()));
-        }
-        for (test, failure) in outcomes {
-            if let Some(failure) = failure {
-                describe(&mut failures, *setup, test, failure);
-            }
+    for ((setup, test), failure) in runs {
+        if let Some(failure) = failure {
+            describe(&mut failures, *setup, test, failure);
         }
     }
     format!("{}{failures}", aligned(&rows))
@@ -61,54 +69,60 @@ fn aligned(rows: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::suite::Spec;
+    use super::super::spec::Spec;
+    use super::super::suite::Target;
     use super::*;
 
     #[test]
     fn a_row_for_each_suite_a_column_for_each_setup_and_all_failures() {
         let tests = [
-            ("assemblyscript", "args"),
-            ("assemblyscript", "exit"),
-            ("c", "lseek"),
+            ("c 0.1", "args"),
+            ("c 0.1", "exit"),
+            ("c 0.3", "http"),
+            ("rust 0.1", "lseek"),
         ];
         let tests = tests.map(|(suite, name)| Test {
             suite: suite.into(),
+            target: Target::P1,
             name: name.into(),
             program: "".into(),
             spec: Spec::default(),
         });
-        let setups = ["wasmtime", "wasmi"].map(|engine| Setup { engine, fs: "host" });
+        let [wasmtime, wasmi] = ["wasmtime", "wasmi"].map(|engine| Setup { engine, fs: "host" });
         let failure = |reasons: &[&str], stderr: &str| {
             Some(Failure {
                 reasons: reasons.iter().map(|&it| it.into()).collect(),
                 stderr: stderr.into(),
             })
         };
-        let outcomes = [
-            None,
-            failure(&["exit code: 0, got 1"], ""),
-            None,
-            failure(&["exit code: 0, got 134", "stdout: …"], "panicked\nhere"),
-            failure(&["killed"], ""),
-            None,
+        let long = failure(&["exit code: 0, got 134", "stdout: …"], "panicked\nhere");
+        let runs = [
+            ((wasmtime, &tests[0]), None),
+            ((wasmtime, &tests[1]), failure(&["exit code: 0, got 1"], "")),
+            ((wasmtime, &tests[2]), None),
+            ((wasmtime, &tests[3]), None),
+            ((wasmi, &tests[0]), long),
+            ((wasmi, &tests[1]), failure(&["killed"], "")),
+            ((wasmi, &tests[3]), None),
         ];
         let expected = "\
-suite           wasmtime, host  wasmi, host
-assemblyscript  1/2             0/2
-c               1/1             1/1
+suite     wasmtime, host  wasmi, host
+c 0.1     1/2             0/2
+c 0.3     1/1             -
+rust 0.1  1/1             1/1
 
-assemblyscript/exit (wasmtime, host)
+c 0.1/exit (wasmtime, host)
   exit code: 0, got 1
 
-assemblyscript/args (wasmi, host)
+c 0.1/args (wasmi, host)
   exit code: 0, got 134
   stdout: …
   | panicked
   | here
 
-assemblyscript/exit (wasmi, host)
+c 0.1/exit (wasmi, host)
   killed
 ";
-        assert_eq!(render(&setups, &tests, &outcomes), expected);
+        assert_eq!(render(&[wasmtime, wasmi], &tests, &runs), expected);
     }
 }
