@@ -2,7 +2,7 @@
 
 use super::Descriptor;
 use crate::backend::{File, Result};
-use crate::stream::{FileInputStream, FileOutputStream};
+use crate::stream::{FileInputStream, FileOutputStream, Writer};
 use crate::{Advice, DescriptorFlags, DescriptorType, ErrorCode, Object, vectored};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -163,6 +163,12 @@ impl Descriptor {
     /// # Errors
     /// As [`Descriptor::read`].
     pub fn read_via_stream(&self, offset: u64) -> Result<impl InputStream + use<>> {
+        self.input(offset)
+    }
+
+    /// As [`Descriptor::read_via_stream`], for who knows more of it than a stream of WASI 0.2
+    /// can say.
+    pub(crate) fn input(&self, offset: u64) -> Result<FileInputStream> {
         let file = self.readable()?.clone();
         Ok(FileInputStream::new(self.0.clone(), file, offset))
     }
@@ -172,8 +178,7 @@ impl Descriptor {
     /// # Errors
     /// - [`ErrorCode::BadDescriptor`]: it is not open for writing.
     pub fn write_via_stream(&self, offset: u64) -> Result<impl OutputStream + use<>> {
-        let file = self.writable()?.clone();
-        Ok(FileOutputStream::new(self.0.clone(), file, Some(offset)))
+        self.writer(Some(offset)).map(FileOutputStream::new)
     }
 
     /// `append-via-stream`: writes to the end of the file, wherever that is at each write.
@@ -181,8 +186,13 @@ impl Descriptor {
     /// # Errors
     /// As [`Descriptor::write_via_stream`].
     pub fn append_via_stream(&self) -> Result<impl OutputStream + use<>> {
+        self.writer(None).map(FileOutputStream::new)
+    }
+
+    /// What writes from `position` on; `None` is the end, wherever that is at each write.
+    pub(crate) fn writer(&self, position: Option<u64>) -> Result<Writer> {
         let file = self.writable()?.clone();
-        Ok(FileOutputStream::new(self.0.clone(), file, None))
+        Ok(Writer::new(self.0.clone(), file, position))
     }
 
     fn readable(&self) -> Result<&Arc<dyn File>> {
@@ -232,7 +242,7 @@ impl Descriptor {
 /// Goes on with a read that gave `read` bytes until `buf` is full or the end is seen, so that
 /// a guest need not call once more to learn that it is there. Says how many bytes `buf` has,
 /// and whether the end was seen.
-fn fill(file: &dyn File, offset: u64, buf: &mut [u8], read: usize) -> (usize, bool) {
+pub(crate) fn fill(file: &dyn File, offset: u64, buf: &mut [u8], read: usize) -> (usize, bool) {
     let mut filled = read.min(buf.len());
     if filled == 0 {
         return (0, true);

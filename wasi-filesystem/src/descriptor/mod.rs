@@ -3,6 +3,9 @@
 mod directory;
 mod file;
 
+#[cfg(feature = "p3")]
+pub(crate) use file::fill;
+
 use crate::backend::Result;
 use crate::ctx::Guest;
 use crate::freshness::Slot;

@@ -1,6 +1,8 @@
-use super::{MIN_BUFFER, Waiting};
+use super::{MIN_BUFFER, PIECE_MAX, Waiting};
 use crate::backend::{File, Result};
 use crate::descriptor::Open;
+#[cfg(feature = "p3")]
+use crate::descriptor::fill;
 use crate::freshness::Slot;
 use crate::{DescriptorType, ErrorCode};
 use alloc::boxed::Box;
@@ -14,7 +16,7 @@ use wasi_io::{InputStream, Op, Pollable, StreamError};
 
 /// What is read ahead at first, and at most, of a file that is read from front to back.
 const WINDOW_MIN: usize = 16 << 10;
-const WINDOW_MAX: usize = 256 << 10;
+const WINDOW_MAX: usize = PIECE_MAX;
 
 /// Reads a file from front to back, ahead of the guest where it reads in small steps.
 ///
@@ -198,8 +200,9 @@ impl FileInputStream {
         window.min(self.buffer.len())
     }
 
-    /// Takes up to `max` bytes of what is known, once [`Self::poll_ahead`] was ready.
-    fn take(&mut self, max: usize) -> Result<Piece, StreamError> {
+    /// Takes up to `max` bytes of what is known, once [`Self::poll_ahead`] was ready; `None` is
+    /// the end.
+    fn take(&mut self, max: usize) -> Result<Option<Piece>> {
         let (piece, n) = match &mut self.ahead {
             Ahead::Buffered(range) => {
                 let n = max.min(range.len());
@@ -211,11 +214,26 @@ impl FileInputStream {
                 let n = max.min(bytes.len());
                 (Piece::Given(bytes.split_to(n)), n)
             }
-            Ahead::Failed(code) => return Err(StreamError::failed(*code)),
-            Ahead::End | Ahead::Nothing => return Err(StreamError::Closed),
+            Ahead::Failed(code) => return Err(*code),
+            Ahead::End | Ahead::Nothing => return Ok(None),
         };
         self.went_on(n);
-        Ok(piece)
+        Ok(Some(piece))
+    }
+
+    /// As [`Self::take`], for a stream of WASI 0.2.
+    fn take_or_close(&mut self, max: usize) -> Result<Piece, StreamError> {
+        match self.take(max) {
+            Ok(piece) => piece.ok_or(StreamError::Closed),
+            Err(code) => Err(StreamError::failed(code)),
+        }
+    }
+
+    fn bytes<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
+        match piece {
+            Piece::Buffered(range) => &self.buffer[range.clone()],
+            Piece::Given(bytes) => bytes,
+        }
     }
 
     /// The guest has `n` more bytes.
@@ -251,6 +269,57 @@ impl FileInputStream {
     }
 }
 
+/// For `read-via-stream` of WASI 0.3, where reads may be given up, and the end comes with the
+/// last bytes.
+#[cfg(feature = "p3")]
+impl FileInputStream {
+    /// Ready where a read would be; for a regular file that is always.
+    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.file.descriptor_type() {
+            DescriptorType::RegularFile => Poll::Ready(()),
+            _ => self.poll_ready(cx),
+        }
+    }
+
+    /// Reads into `buf` (at least 1 byte), and says how many bytes, and whether the end of the
+    /// file was seen behind them.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<Result<(usize, bool)>> {
+        self.refresh();
+        if let Some(len) = self.through(buf.len())
+            && let Some(read) = self.begin(&mut buf[..len])
+        {
+            return Poll::Ready(read.map(|read| {
+                let (read, end) = fill(&*self.file, self.offset, &mut buf[..len], read);
+                self.went_on(read);
+                (read, end)
+            }));
+        }
+        ready!(self.poll_ahead(cx));
+        Poll::Ready(match self.take(buf.len()) {
+            Ok(Some(piece)) => {
+                let bytes = self.bytes(&piece);
+                buf[..bytes.len()].copy_from_slice(bytes);
+                Ok((bytes.len(), false))
+            }
+            Ok(None) => Ok((0, true)),
+            Err(code) => Err(code),
+        })
+    }
+
+    /// The read that is pending has been given up. What it would have given is read again;
+    /// only of what has no offsets is it kept for the next one.
+    pub(crate) fn give_up(&mut self) {
+        if self.file.descriptor_type() == DescriptorType::RegularFile {
+            self.reading = None;
+            self.release_reading();
+        }
+    }
+}
+
 impl Pollable for FileInputStream {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.refresh();
@@ -274,11 +343,8 @@ impl InputStream for FileInputStream {
             return Poll::Ready(read);
         }
         ready!(self.poll_ahead(cx));
-        let piece = self.take(buf.len())?;
-        let bytes = match &piece {
-            Piece::Buffered(range) => &self.buffer[range.clone()],
-            Piece::Given(bytes) => bytes,
-        };
+        let piece = self.take_or_close(buf.len())?;
+        let bytes = self.bytes(&piece);
         buf[..bytes.len()].copy_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
@@ -302,7 +368,7 @@ impl InputStream for FileInputStream {
             }
         }
         ready!(self.poll_ahead(cx));
-        Poll::Ready(Ok(match self.take(max)? {
+        Poll::Ready(Ok(match self.take_or_close(max)? {
             Piece::Buffered(range) => Bytes::copy_from_slice(&self.buffer[range]),
             Piece::Given(bytes) => bytes,
         }))
@@ -317,7 +383,7 @@ impl InputStream for FileInputStream {
             return Poll::Ready(Ok(n));
         }
         ready!(self.poll_ahead(cx));
-        Poll::Ready(self.take(max).map(|piece| match piece {
+        Poll::Ready(self.take_or_close(max).map(|piece| match piece {
             Piece::Buffered(range) => range.len(),
             Piece::Given(bytes) => bytes.len(),
         }))

@@ -7,18 +7,6 @@ use crate::{
     MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
 };
 
-macro_rules! cases {
-    ($from:path => $to:path { $($case:ident)* }) => {
-        impl From<$from> for $to {
-            fn from(from: $from) -> Self {
-                match from {
-                    $(<$from>::$case => Self::$case,)*
-                }
-            }
-        }
-    };
-}
-
 cases! {
     ErrorCode => types::ErrorCode {
         Access WouldBlock Already BadDescriptor Busy Deadlock Quota Exist FileTooLarge
@@ -37,20 +25,6 @@ cases! {
 
 cases! {
     types::Advice => Advice { Normal Sequential Random WillNeed DontNeed NoReuse }
-}
-
-macro_rules! flags {
-    ($from:ty => $to:ty { $($flag:ident)* }) => {
-        impl From<$from> for $to {
-            fn from(from: $from) -> Self {
-                let mut flags = Self::empty();
-                $(if from.contains(<$from>::$flag) {
-                    flags |= Self::$flag;
-                })*
-                flags
-            }
-        }
-    };
 }
 
 flags! {

@@ -53,9 +53,6 @@ pub fn add_to_linker<T: WasiFilesystemView + 'static>(linker: &mut Linker<T>) ->
 
 impl bindings::wasi::filesystem::preopens::Host for WasiFilesystemCtxView<'_> {
     fn get_directories(&mut self) -> Result<Vec<(Resource<Descriptor>, String)>> {
-        let directories = self.ctx.get_directories().into_iter();
-        directories
-            .map(|(descriptor, path)| Ok((self.table.push(descriptor)?, path)))
-            .collect()
+        self.push_directories()
     }
 }

@@ -1,1 +1,0 @@
-//! WASI 0.3 for wasmtime.
