@@ -229,8 +229,11 @@ async fn addresses_in_use_or_of_others_are_refused(guest: Guest) {
     guest.bind(&mut socket, guest.local).await.unwrap();
     let refused = guest.bind(&mut socket, guest.local).await;
     assert_eq!(refused, Err(ErrorCode::InvalidState));
-    // A client's port of its own choice.
+    // One that is only bound has its address already.
     let own = socket.local_address().unwrap();
+    let refused = guest.bind(&mut guest.socket(), own).await;
+    assert_eq!(refused, Err(ErrorCode::AddressInUse));
+    // A client's port of its own choice.
     let client = guest.connect_with(socket, taken).await.unwrap();
     assert_eq!(client.socket.local_address(), Ok(own));
 }

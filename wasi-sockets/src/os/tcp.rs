@@ -68,19 +68,17 @@ impl OsTcpSocket {
 
     fn bind(&self, local: SocketAddr) -> Result<(), ErrorCode> {
         let socket = self.idle()?;
-        // So that TIME_WAIT is no obstacle; on Windows it would mean something else. While the
-        // system chooses a port it is off, or that could be one which is taken.
+        // So that TIME_WAIT is no obstacle. While the system chooses a port it is off, or that
+        // could be one which is taken; and until the socket is used, as Linux lets two that have
+        // it, and do not listen, share an address.
         #[cfg(not(windows))]
         socket.set_reuse_address(local.port() != 0)?;
-        socket.bind(&local.into())?;
-        // Linux asks the connections that linger too whether their listener had it.
-        #[cfg(not(windows))]
-        socket.set_reuse_address(true)?;
-        Ok(())
+        Ok(socket.bind(&local.into())?)
     }
 
     fn listen(&mut self, backlog: u32) -> Result<Arc<dyn TcpListener>, ErrorCode> {
         let socket = self.take()?;
+        lingering_may_be_reused(&socket)?;
         socket.listen(clamp(backlog))?;
         let _guard = self.runtime.enter();
         Ok(Arc::new(OsTcpListener {
@@ -94,6 +92,7 @@ impl OsTcpSocket {
 
     fn start_connect(&mut self, remote: SocketAddr) -> Result<(), ErrorCode> {
         let socket = self.take()?;
+        lingering_may_be_reused(&socket)?;
         match socket.connect(&remote.into()) {
             Ok(()) => {}
             Err(error) if in_progress(&error) => {}
@@ -103,6 +102,19 @@ impl OsTcpSocket {
         self.stage = Stage::Connecting(tokio::net::TcpStream::from_std(socket.into())?);
         Ok(())
     }
+}
+
+/// Linux asks the connections that linger in TIME_WAIT too whether they let others bind to their
+/// address, and those of a listener have it from there.
+#[cfg(not(windows))]
+fn lingering_may_be_reused(socket: &socket2::Socket) -> io::Result<()> {
+    socket.set_reuse_address(true)
+}
+
+/// That they may is the default there, and the option means something else.
+#[cfg(windows)]
+fn lingering_may_be_reused(_: &socket2::Socket) -> io::Result<()> {
+    Ok(())
 }
 
 fn in_progress(error: &io::Error) -> bool {
