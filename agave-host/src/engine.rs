@@ -15,6 +15,9 @@ const TICK: Duration = Duration::from_millis(2);
 const MEMORY_KEPT: usize = 1 << 20;
 const TABLE_KEPT: usize = 64 << 10;
 
+/// How many calls of one instance can be in the middle of their code at once.
+const STACKS: u32 = 4;
+
 /// Sets up a [`Host`] for this machine.
 #[derive(Clone, Debug)]
 pub struct HostBuilder {
@@ -78,13 +81,28 @@ impl HostBuilder {
     }
 
     /// Makes the engine, links every interface, and starts the thread that counts its epochs,
-    /// if there are to be any, which ends with the engine.
+    /// if there are to be any, which ends with the engine. Programs of WASI 0.3 have an engine
+    /// of their own, which is made when the first one is loaded.
     ///
     /// # Errors
     /// [`LoadError::Engine`]: the system has no address space or no thread for it, or the
     /// cache's directory can't be made.
     pub fn build(self) -> Result<Host, LoadError> {
-        let engine = self.config().and_then(|config| Engine::new(&config));
+        let engine = self.engine(false)?;
+        #[cfg(feature = "p3")]
+        let host = Host::with_builder(engine, self);
+        #[cfg(not(feature = "p3"))]
+        let host = Host::with_engine(engine);
+        host
+    }
+
+    /// An engine, and the thread that counts its epochs.
+    ///
+    /// # Errors
+    /// [`LoadError::Engine`].
+    pub(crate) fn engine(&self, concurrency: bool) -> Result<Engine, LoadError> {
+        let config = self.config(concurrency);
+        let engine = config.and_then(|config| Engine::new(&config));
         let engine = engine.map_err(LoadError::Engine)?;
         if self.epochs {
             let weak = engine.weak();
@@ -93,14 +111,16 @@ impl HostBuilder {
                 .spawn(move || count_epochs(&weak))
                 .map_err(|error| LoadError::Engine(error.into()))?;
         }
-        Host::with_engine(engine)
+        Ok(engine)
     }
 
-    fn config(&self) -> wasmtime::Result<Config> {
+    fn config(&self, concurrency: bool) -> wasmtime::Result<Config> {
         let mut config = Config::new();
         // What is purely 0.2 runs without the task records that 0.3 needs: half the price of
         // a host call.
-        config.concurrency_support(false);
+        config.concurrency_support(concurrency);
+        #[cfg(feature = "p3")]
+        config.wasm_component_model_async(concurrency);
         config.epoch_interruption(self.epochs);
         config.memory_init_cow(true);
         if self.pool {
@@ -121,7 +141,7 @@ impl HostBuilder {
             .total_core_instances(self.instances.saturating_mul(4))
             .total_memories(self.instances)
             .total_tables(self.instances.saturating_mul(4))
-            .total_stacks(self.instances)
+            .total_stacks(self.instances.saturating_mul(STACKS))
             .max_memory_size(self.memory)
             .linear_memory_keep_resident(MEMORY_KEPT)
             .table_keep_resident(TABLE_KEPT);

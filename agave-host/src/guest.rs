@@ -16,6 +16,12 @@ pub trait Executor: Send + Sync + 'static {
     /// Runs `task` to its end.
     fn spawn(&self, task: BoxFuture<()>);
 
+    /// Which of its threads this is, where it has several: instances that answer many requests
+    /// are given those of their own thread. The default has one.
+    fn core(&self) -> usize {
+        0
+    }
+
     /// Is offered a guest that has computed for more than a moment: another thread may take
     /// it. The future that comes back ends with the guest, and dropping it drops the guest.
     /// The default keeps it here.

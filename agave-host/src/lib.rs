@@ -31,6 +31,8 @@ pub use engine::HostBuilder;
 pub use guest::{Executor, TimedOut};
 pub use host::Host;
 pub use limits::Limits;
+#[cfg(feature = "p3")]
+pub use link::add_p3_to_linker;
 pub use link::{add_to_linker, add_to_module_linker};
 pub use program::{LoadError, Program};
 pub use run::RunError;

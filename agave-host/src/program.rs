@@ -4,10 +4,22 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 /// The exports that make a program one that runs, or one that answers requests. Those of
 /// other versions of 0.2 are found by these names as well.
-pub(crate) const RUN: &str = "wasi:cli/run@0.2.12";
+pub(crate) const RUN: Export = Export {
+    function: "run",
+    p2: "wasi:cli/run@0.2.12",
+    #[cfg(feature = "p3")]
+    p3: "wasi:cli/run",
+    name: "wasi:cli/run@0.2` or `wasi:cli/run@0.3",
+};
+pub(crate) const HANDLER: Export = Export {
+    function: "handle",
+    p2: "wasi:http/incoming-handler@0.2.12",
+    #[cfg(feature = "p3")]
+    p3: "wasi:http/handler",
+    name: "wasi:http/incoming-handler@0.2` or `wasi:http/handler@0.3",
+};
 /// The function of a core module that runs.
 pub(crate) const START: &str = "_start";
-pub(crate) const INCOMING_HANDLER: &str = "wasi:http/incoming-handler@0.2.12";
 pub(crate) const WEBSOCKET_HANDLER: &str = "agave:websocket/handler@0.1.0";
 
 /// Why a program can't be loaded or has no such service; each says what to do.
@@ -34,6 +46,12 @@ pub enum LoadError {
     /// The export that was asked for is not there.
     #[error("the program does not export `{0}`")]
     NoExport(&'static str),
+    /// The program is of WASI 0.3, and the engine was made without what that needs.
+    #[error(
+        "this program is of WASI 0.3, which needs an engine with `concurrency_support` and \
+         `wasm_component_model_async`"
+    )]
+    NoConcurrency,
     /// The engine can't be made as it was asked for.
     #[error("the engine can't be made: {0:#}")]
     Engine(wasmtime::Error),
@@ -79,22 +97,22 @@ impl Program {
         Ok(Self { pre })
     }
 
-    /// Whether it exports `wasi:cli/run@0.2`, or, as a core module, `_start`: [`Program::run`]
-    /// runs it.
+    /// Whether it exports `wasi:cli/run`, or, as a core module, `_start`: [`Program::run`] runs
+    /// it.
     pub fn is_command(&self) -> bool {
         match &self.pre {
-            Pre::Component(pre) => export(pre, RUN, "run").is_ok(),
+            Pre::Component(pre) => find(pre, RUN).is_ok(),
             Pre::Module(pre) => {
                 matches!(pre.module().get_export(START), Some(ExternType::Func(_)))
             }
         }
     }
 
-    /// Whether it exports `wasi:http/incoming-handler@0.2`: a [`Service`](crate::Service) can
-    /// be made of it.
+    /// Whether it exports `wasi:http/incoming-handler@0.2` or `wasi:http/handler@0.3`: a
+    /// [`Service`](crate::Service) can be made of it.
     pub fn is_proxy(&self) -> bool {
         match &self.pre {
-            Pre::Component(pre) => export(pre, INCOMING_HANDLER, "handle").is_ok(),
+            Pre::Component(pre) => find(pre, HANDLER).is_ok(),
             Pre::Module(_) => false,
         }
     }
@@ -140,6 +158,51 @@ impl Program {
     }
 }
 
+/// What makes a program one that runs or answers, in each version of WASI.
+pub(crate) struct Export {
+    function: &'static str,
+    p2: &'static str,
+    /// Without its version.
+    #[cfg(feature = "p3")]
+    p3: &'static str,
+    /// What it is called where it is missing.
+    pub(crate) name: &'static str,
+}
+
+/// Where such an export is, and of which version.
+#[derive(Clone, Copy)]
+pub(crate) enum Found {
+    P2(ComponentExportIndex),
+    #[cfg(feature = "p3")]
+    P3(ComponentExportIndex),
+}
+
+/// Where `wanted` is exported; that of the newest version, if there are several.
+///
+/// # Errors
+/// [`LoadError::NoExport`].
+pub(crate) fn find(pre: &InstancePre<HostState>, wanted: Export) -> Result<Found, LoadError> {
+    #[cfg(feature = "p3")]
+    for version in wasi_types::WASI_0_3 {
+        let interface = alloc::format!("{}@{version}", wanted.p3);
+        if let Some(index) = index(pre, &interface, wanted.function) {
+            return Ok(Found::P3(index));
+        }
+    }
+    let index = index(pre, wanted.p2, wanted.function);
+    index.map(Found::P2).ok_or(LoadError::NoExport(wanted.name))
+}
+
+fn index(
+    pre: &InstancePre<HostState>,
+    interface: &str,
+    function: &str,
+) -> Option<ComponentExportIndex> {
+    let component = pre.component();
+    let index = component.get_export_index(None, interface)?;
+    component.get_export_index(Some(&index), function)
+}
+
 /// Where the export `function` of the exported interface `interface` is.
 ///
 /// # Errors
@@ -149,11 +212,50 @@ pub(crate) fn export(
     interface: &'static str,
     function: &str,
 ) -> Result<ComponentExportIndex, LoadError> {
-    let component = pre.component();
-    component
-        .get_export_index(None, interface)
-        .and_then(|index| component.get_export_index(Some(&index), function))
-        .ok_or(LoadError::NoExport(interface))
+    index(pre, interface, function).ok_or(LoadError::NoExport(interface))
+}
+
+/// Whether the component in `bytes` imports or exports something of WASI 0.3; `false` where it
+/// is not valid, which who compiles it will say.
+#[cfg(all(feature = "std", feature = "p3"))]
+pub(crate) fn is_p3(bytes: &[u8]) -> bool {
+    use wasmparser::{Chunk, Parser, Payload};
+    let is_p3 = |name: &str| name.starts_with("wasi:") && name.contains("@0.3.");
+    let (mut parser, mut rest) = (Parser::new(0), bytes);
+    loop {
+        let Ok(Chunk::Parsed { consumed, payload }) = parser.parse(rest, true) else {
+            return false;
+        };
+        rest = &rest[consumed..];
+        let found = match payload {
+            // What is inside of it is nobody's business.
+            Payload::ModuleSection {
+                unchecked_range: inside,
+                ..
+            }
+            | Payload::ComponentSection {
+                unchecked_range: inside,
+                ..
+            } => {
+                let Some(behind) = rest.get(inside.len()..) else {
+                    return false;
+                };
+                rest = behind;
+                false
+            }
+            Payload::ComponentImportSection(section) => section
+                .into_iter()
+                .any(|it| it.is_ok_and(|it| is_p3(it.name.name))),
+            Payload::ComponentExportSection(section) => section
+                .into_iter()
+                .any(|it| it.is_ok_and(|it| is_p3(it.name.name))),
+            Payload::End(_) => return false,
+            _ => false,
+        };
+        if found {
+            return true;
+        }
+    }
 }
 
 /// What a program is, as its first bytes say.

@@ -1,16 +1,20 @@
-//! Programs that run and end (`wasi:cli/run@0.2`, and `_start` of WASI 0.1).
+//! Programs that run and end (`wasi:cli/run`, and `_start` of WASI 0.1).
 
 use crate::guest::{TimedOut, causes, limited, yield_now};
-use crate::program::{Pre, RUN, START, export};
+use crate::program::{Found, Pre, RUN, START, find};
 use crate::{Ctx, HostState, LoadError, Program};
+#[cfg(feature = "p3")]
+use core::future::poll_fn;
 use wasi_cli::Exit;
 use wasmtime::component::TypedFunc;
 use wasmtime::{Extern, Store};
 
+type Run = TypedFunc<(), (Result<(), ()>,)>;
+
 /// Why a run has no exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// [`LoadError::NoExport`]: the program has neither `wasi:cli/run@0.2` nor, as a core
+    /// [`LoadError::NoExport`]: the program has neither `wasi:cli/run` nor, as a core
     /// module, a function `_start`.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -45,14 +49,29 @@ impl Program {
         let state = HostState::new(ctx);
         match &self.pre {
             Pre::Component(pre) => {
-                let run = export(pre, RUN, "run")?;
+                let found = find(pre, RUN)?;
                 let mut store = state.into_store(pre.engine(), yield_now);
                 let (sleep, _) = store.data_mut().begin();
                 let run = async {
                     let instance = pre.instantiate_async(&mut store).await?;
-                    let run: TypedFunc<(), (Result<(), ()>,)> =
-                        instance.get_typed_func(&mut store, run)?;
-                    let (status,) = run.call_async(&mut store, ()).await?;
+                    let (status,) = match found {
+                        Found::P2(run) => {
+                            let run: Run = instance.get_typed_func(&mut store, run)?;
+                            run.call_async(&mut store, ()).await?
+                        }
+                        #[cfg(feature = "p3")]
+                        Found::P3(run) => {
+                            let run: Run = instance.get_typed_func(&mut store, run)?;
+                            store
+                                .run_concurrent(async |accessor| {
+                                    let status = run.call_concurrent(accessor, ()).await?;
+                                    // What it began may go on when it has returned.
+                                    poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+                                    Ok::<_, wasmtime::Error>(status)
+                                })
+                                .await??
+                        }
+                    };
                     Ok(Exit::from_status(status))
                 };
                 let ended = exit(limited(run, sleep).await);

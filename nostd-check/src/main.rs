@@ -56,8 +56,10 @@ fn grants() -> Ctx {
 
 /// `code` is a component compiled elsewhere: there is no compiler here.
 fn serve(code: &[u8]) -> wasmtime::Result<()> {
-    let engine = Engine::new(&Config::new())?;
-    // Every interface crate's `p2::add_to_linker`.
+    let mut config = Config::new();
+    config.concurrency_support(true).wasm_component_model_async(true);
+    let engine = Engine::new(&config)?;
+    // Every `add_to_linker` of every interface crate.
     let host = Host::with_engine(engine)?;
     // SAFETY: the program is linked, and never run.
     let component = unsafe { Component::deserialize(host.engine(), code)? };

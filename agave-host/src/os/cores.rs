@@ -94,6 +94,10 @@ impl Executor for Arc<Cores> {
         self.handles[self.current()].spawn(task);
     }
 
+    fn core(&self) -> usize {
+        self.current()
+    }
+
     fn relocate(&self, guest: BoxFuture<wasmtime::Result<()>>) -> BoxFuture<wasmtime::Result<()>> {
         let core = self.least_busy();
         self.computing[core].fetch_add(1, Ordering::Relaxed);

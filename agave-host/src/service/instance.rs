@@ -3,7 +3,7 @@
 use super::answer::{Answer, Sender};
 use super::{Inner, RequestNumber};
 use crate::guest::{Guest, Timed, limited};
-use crate::program::{INCOMING_HANDLER, WEBSOCKET_HANDLER};
+use crate::program::WEBSOCKET_HANDLER;
 use crate::{HostState, LoadError};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -11,7 +11,7 @@ use wasi_http::p2::{WasiHttpView, new_incoming_request, new_response_outparam};
 use wasi_http::websocket::UpgradeRequest;
 use wasi_http::websocket::p2::{WasiWebSocketView, new_upgrade_request};
 use wasi_http::{IncomingRequest, Request, ResponseOutparam};
-use wasmtime::component::{Resource, TypedFunc};
+use wasmtime::component::{ComponentExportIndex, Resource, TypedFunc};
 use wasmtime::{Result, Store};
 
 type Handle = TypedFunc<(Resource<IncomingRequest>, Resource<ResponseOutparam>), ()>;
@@ -38,19 +38,24 @@ impl Instance {
         }
     }
 
-    async fn handle(&mut self, service: &Inner) -> Result<Handle> {
+    async fn handle(&mut self, service: &Inner, export: ComponentExportIndex) -> Result<Handle> {
         if let Some(handle) = self.handle {
             return Ok(handle);
         }
-        let export = (service.handle).ok_or(LoadError::NoExport(INCOMING_HANDLER))?;
         let instance = service.pre.instantiate_async(&mut self.store).await?;
         let handle = instance.get_typed_func(&mut self.store, export)?;
         self.handle = Some(handle);
         Ok(handle)
     }
 
-    async fn answer(&mut self, service: &Inner, request: Request, sender: Sender) -> Result<()> {
-        let handle = self.handle(service).await?;
+    async fn answer(
+        &mut self,
+        service: &Inner,
+        export: ComponentExportIndex,
+        request: Request,
+        sender: Sender,
+    ) -> Result<()> {
+        let handle = self.handle(service, export).await?;
         let state = self.store.data_mut();
         let request = new_incoming_request(state.http().table, request)?;
         let outparam = ResponseOutparam::new(move |result| sender.send(result));
@@ -73,6 +78,7 @@ impl Instance {
 /// Gives `request` to an idle instance, or else to a new one.
 pub(super) fn start(
     service: &Arc<Inner>,
+    export: ComponentExportIndex,
     number: u64,
     request: Request,
     answer: &Arc<Answer>,
@@ -86,12 +92,12 @@ pub(super) fn start(
     let (sender, executor) = (Sender::new(answer.clone()), service.executor.clone());
     let service = service.clone();
     let run = async move {
-        let answered = limited(instance.answer(&service, request, sender), sleep).await;
+        let answered = limited(instance.answer(&service, export, request, sender), sleep).await;
         if answered.is_err() {
             instance.store.data_mut().fail_connections();
             return answered;
         }
-        if instance.uses < service.reuse {
+        if instance.uses < service.reuse.unwrap_or(1) {
             service.idle.lock().push(instance);
         } else {
             drop(instance);

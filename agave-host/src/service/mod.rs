@@ -1,13 +1,17 @@
-//! Programs that answer HTTP requests (`wasi:http/incoming-handler@0.2`) or requests for
-//! WebSockets (`agave:websocket/handler@0.1`).
+//! Programs that answer HTTP requests (`wasi:http/incoming-handler@0.2`, or
+//! `wasi:http/handler@0.3`) or requests for WebSockets (`agave:websocket/handler@0.1`).
 
 mod answer;
 mod body;
+#[cfg(feature = "p3")]
+mod exchange;
 mod instance;
 mod websocket;
+#[cfg(feature = "p3")]
+mod worker;
 
 use crate::guest::{Executor, Guest, TimedOut, causes};
-use crate::program::{INCOMING_HANDLER, Pre, WEBSOCKET_HANDLER, export};
+use crate::program::{Found, HANDLER, Pre, WEBSOCKET_HANDLER, export, find};
 use crate::{Ctx, HostState, LoadError, Program};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -22,6 +26,8 @@ use wasi_error::http::ErrorCode;
 use wasi_http::memory::Empty;
 use wasi_http::{Body, Method, Request, Response};
 use wasi_io::sync::Mutex;
+#[cfg(feature = "p3")]
+use wasi_types::Duration;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 pub use websocket::Serving;
 
@@ -65,10 +71,17 @@ impl RequestNumber {
 
 /// Answers requests with instances of one program.
 ///
-/// Each request has an instance of its own, made for it and thrown away after it, unless
-/// [`Service::reuse`] says otherwise. A guest may go on after its response has ended until it
-/// returns or its time is up; if the response is dropped before its end, so is the guest, with
-/// all that it holds.
+/// With WASI 0.2, each request has an instance of its own, made for it and thrown away after
+/// it, unless [`Service::reuse`] says otherwise. A guest may go on after its response has ended
+/// until it returns or its time is up; if the response is dropped before its end, so is the
+/// guest, with all that it holds.
+///
+/// With WASI 0.3, an instance answers many requests, one after another ([`Service::reuse`]) and
+/// at once ([`Service::concurrent_reuse`]), as its own code can hold several. An instance that
+/// computes, or waits as programs of 0.2 do, is given no other request until it has come back
+/// from that. One that fails takes the requests that it has with it, and no other; one whose
+/// request ran out of time, or lost its client, is given no more, and ends when it has answered
+/// the rest.
 ///
 /// A program that exports `agave:websocket/handler@0.1` is given requests for WebSockets
 /// ([`Service::upgrade`]). Each has an instance of its own, which is never given another one.
@@ -82,14 +95,17 @@ type Report = Box<dyn Fn(u64, &ServeError) + Send + Sync>;
 
 struct Inner {
     pre: InstancePre<HostState>,
-    handle: Option<ComponentExportIndex>,
+    handle: Option<Found>,
     websocket: Option<ComponentExportIndex>,
     ctx: MakeCtx,
     executor: Arc<dyn Executor>,
     report: Report,
     requests: AtomicU64,
-    reuse: u32,
+    /// `None` is what the version of WASI has for a default.
+    reuse: Option<u32>,
     idle: Mutex<Vec<Instance>>,
+    #[cfg(feature = "p3")]
+    shared: worker::Shared,
 }
 
 impl Service {
@@ -99,7 +115,7 @@ impl Service {
     /// # Errors
     /// - [`LoadError::CoreModule`]: the program is one, and has no interfaces.
     /// - [`LoadError::NoExport`]: it has neither `wasi:http/incoming-handler@0.2` nor
-    ///   `agave:websocket/handler@0.1`.
+    ///   `wasi:http/handler@0.3` nor `agave:websocket/handler@0.1`.
     pub fn new(
         program: Program,
         ctx: impl Fn(RequestNumber) -> Ctx + Send + Sync + 'static,
@@ -108,7 +124,7 @@ impl Service {
         let Pre::Component(pre) = program.pre else {
             return Err(LoadError::CoreModule);
         };
-        let handle = export(&pre, INCOMING_HANDLER, "handle");
+        let handle = find(&pre, HANDLER);
         let websocket = export(&pre, WEBSOCKET_HANDLER, "handle").ok();
         let handle = match handle {
             Err(_) if websocket.is_some() => None,
@@ -122,8 +138,10 @@ impl Service {
             executor,
             report: Box::new(|_, _| {}),
             requests: AtomicU64::new(0),
-            reuse: 1,
+            reuse: None,
             idle: Mutex::default(),
+            #[cfg(feature = "p3")]
+            shared: worker::Shared::default(),
         })))
     }
 
@@ -133,10 +151,24 @@ impl Service {
         self.set_up(|inner| inner.report = Box::new(report))
     }
 
-    /// Gives an instance up to `requests` requests (at least 1), one after another. Its memory
-    /// stays as the last one left it: for programs that treat all their clients alike.
+    /// Gives an instance up to `requests` requests (at least 1); 1 with WASI 0.2, 128 with 0.3.
+    /// Its memory stays as the last one left it: for programs that treat all their clients
+    /// alike.
     pub fn reuse(self, requests: u32) -> Self {
-        self.set_up(|inner| inner.reuse = requests.max(1))
+        self.set_up(|inner| inner.reuse = Some(requests.max(1)))
+    }
+
+    /// Gives an instance of WASI 0.3 up to `requests` requests (at least 1) at once; 16.
+    #[cfg(feature = "p3")]
+    pub fn concurrent_reuse(self, requests: u32) -> Self {
+        self.set_up(|inner| inner.shared.at_once = requests.max(1))
+    }
+
+    /// How long an instance of WASI 0.3 that has no request is kept for the next one, in
+    /// nanoseconds; a second.
+    #[cfg(feature = "p3")]
+    pub fn idle_timeout(self, timeout: Duration) -> Self {
+        self.set_up(|inner| inner.shared.idle_timeout = timeout)
     }
 
     fn set_up(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -177,8 +209,23 @@ impl Service {
         let number = self.0.requests.fetch_add(1, Ordering::Relaxed) + 1;
         // The head is all of a response to HEAD (RFC 9110, section 9.3.2).
         let head_only = request.method == Method::Head;
+        let export = match self.0.handle {
+            Some(Found::P2(export)) => export,
+            #[cfg(feature = "p3")]
+            Some(Found::P3(export)) => {
+                let exchange = exchange::Exchange::new(number, hold);
+                worker::dispatch(&self.0, export, request, exchange.clone());
+                let answered = exchange.response(head_only, &self.0.executor).await;
+                return answered.inspect_err(|error| (self.0.report)(number, error));
+            }
+            None => {
+                let error = ServeError::Failed(LoadError::NoExport(HANDLER.name).into());
+                (self.0.report)(number, &error);
+                return Err(error);
+            }
+        };
         let answer = Arc::new(Answer::default());
-        let mut guest = Some(instance::start(&self.0, number, request, &answer, hold));
+        let mut guest = Some(instance::start(&self.0, export, number, request, &answer, hold));
 
         let answered = poll_fn(|cx| {
             let ended = match &mut guest {
@@ -224,7 +271,7 @@ impl Service {
             body,
         } = response;
         let body = GuestBody::new(self.clone(), number, body, guest);
-        let body: Box<dyn Body> = if head_only || matches!(status, 204 | 304) {
+        let body: Box<dyn Body> = if has_no_content(head_only, status) {
             body.discard();
             Box::new(Empty)
         } else {
@@ -246,4 +293,9 @@ impl Service {
             }
         }));
     }
+}
+
+/// Whether the head is all of a response (RFC 9110, section 6.4.1).
+fn has_no_content(head_only: bool, status: u16) -> bool {
+    head_only || matches!(status, 204 | 304)
 }

@@ -101,7 +101,9 @@ impl Program {
     fn sends(&self) -> bool {
         match self {
             Self::Compiled(program) => {
-                program.imports("wasi:http/outgoing-handler")
+                ["outgoing-handler", "client", "handler"]
+                    .iter()
+                    .any(|it| program.imports(&format!("wasi:http/{it}")))
                     || program.imports("agave:websocket/client")
             }
             Self::Interpreted(_) => false,
@@ -238,11 +240,12 @@ fn load(path: &Path, grants: &Grants, engine: Engine) -> Result<Program, Failure
     Err(failed(if program.is_module() {
         &NO_START
     } else if program.is_proxy() {
-        &"it answers HTTP requests (it exports wasi:http/incoming-handler@0.2): use `agave serve`"
+        &"it answers HTTP requests (it exports wasi:http/incoming-handler@0.2 or \
+          wasi:http/handler@0.3): use `agave serve`"
     } else if program.is_websocket_server() {
         &"it serves WebSockets (it exports agave:websocket/handler@0.1): use `agave serve`"
     } else {
-        &"it is no command: it does not export wasi:cli/run@0.2"
+        &"it is no command: it does not export wasi:cli/run@0.2 or wasi:cli/run@0.3"
     }))
 }
 

@@ -1,4 +1,5 @@
 use super::grants::{GrantFlags, Grants, Network};
+use super::options::duration;
 use super::{Failure, read};
 use agave_host::os::{Server, ServerOptions};
 use agave_host::{Ctx, Host, Limits, RequestNumber, ServeError, Service};
@@ -24,6 +25,9 @@ const AGENT: &[u8] = include_bytes!("../../../assets/ai_agent_sockets.wasm");
 /// A request's time where no other is set: a guest that spins is not served for ever.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How many instances there may be beside those with a request, waiting for one.
+const IDLE: u32 = 256;
+
 /// The longest line of a guest's output that the log shows whole, in bytes.
 const LINE: usize = 8 << 10;
 
@@ -48,10 +52,19 @@ pub(super) struct Serve {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     max_concurrent: u32,
 
-    /// How many requests an instance answers, one after another, before it is replaced
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// How many requests an instance answers before it is replaced; 1 for WASI 0.2, 128 for 0.3
+    #[arg(long, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
-    max_instance_reuse_count: u32,
+    max_instance_reuse_count: Option<u32>,
+
+    /// How many requests an instance of WASI 0.3 answers at once; others have one at a time
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    max_instance_concurrent_reuse_count: u32,
+
+    /// How long an instance of WASI 0.3 is kept that has no request
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    idle_instance_timeout: Duration,
 
     // Last: what follows in the help would stand under their heading.
     #[command(flatten)]
@@ -64,9 +77,9 @@ impl Serve {
         let files = Mode::Offload(Runtime::from(runtime.handle().clone()));
         let grants = self.grants.grants(files)?;
         let timeout = grants.timeout.unwrap_or(TIMEOUT);
-        let nanoseconds = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-        let mut limits = Limits::new().timeout(Some(nanoseconds));
-        let mut host = Host::builder().instances(self.max_concurrent);
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let mut limits = Limits::new().timeout(Some(nanoseconds(timeout)));
+        let mut host = Host::builder().instances(self.max_concurrent + IDLE);
         if let Some(memory) = grants.max_memory {
             limits = limits.memory(memory);
             host = host.memory(memory);
@@ -88,7 +101,7 @@ impl Serve {
         }
         let serves = program.is_proxy() || program.is_websocket_server();
         if program.is_command() && !serves {
-            let told = "it runs and ends (it exports wasi:cli/run@0.2): use `agave run`";
+            let told = "it runs and ends (it exports wasi:cli/run): use `agave run`";
             return Err(failed(&told));
         }
         let options = ServerOptions::new().max_concurrent(self.max_concurrent);
@@ -102,8 +115,13 @@ impl Serve {
             executor,
         )
         .map_err(|error| failed(&error))?
-        .reuse(self.max_instance_reuse_count)
+        .concurrent_reuse(self.max_instance_concurrent_reuse_count)
+        .idle_timeout(nanoseconds(self.idle_instance_timeout))
         .report(log_failure);
+        let service = match self.max_instance_reuse_count {
+            Some(requests) => service.reuse(requests),
+            None => service,
+        };
 
         runtime.block_on(async {
             let interrupt = signal(SignalKind::interrupt())?;

@@ -12,6 +12,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use wasi_preview1::Version;
+use wasi_types::WASI_0_3;
 
 /// The most bytes of a name that are shown.
 const NAME: usize = 256;
@@ -38,7 +39,11 @@ impl Inspect {
             Program::Component(component) => {
                 let host = Host::builder().pool(false).epochs(false).build();
                 let mut host = host.map_err(|error| failed(&error))?;
-                tell_component(&component, &probe(&mut host, &component))
+                let linker = match component.is_p3() {
+                    true => host.linker_p3().map_err(|error| failed(&error))?,
+                    false => host.linker(),
+                };
+                tell_component(&component, &probe(linker, &component))
             }
         };
         // Nobody may read it to its end.
@@ -69,7 +74,10 @@ impl Grant {
     fn of(name: &str) -> Self {
         match name {
             "wasi:cli/environment" => Self::Environment,
-            "wasi:http/outgoing-handler" | "wasi:http/client" | "agave:websocket/client" => {
+            "wasi:http/outgoing-handler"
+            | "wasi:http/client"
+            | "wasi:http/handler"
+            | "agave:websocket/client" => {
                 Self::Network
             }
             _ if name.starts_with("wasi:filesystem/") => Self::Files,
@@ -112,14 +120,18 @@ impl Grant {
 
 /// What `agave` does with the exported interface `name` of `version`.
 fn use_of(name: &str, version: Option<&str>) -> &'static str {
-    let is_0_2 = version.is_some_and(|version| version.starts_with("0.2."));
-    let is_0_1 = version.is_some_and(|version| version.starts_with("0.1."));
+    let is = |minor: &str| version.is_some_and(|version| version.starts_with(minor));
+    let is_0_3 = is("0.3.") && version.is_some_and(|version| {
+        // Candidates before the release, but the one whose types are the release's, had others.
+        !version.contains('-') || WASI_0_3.contains(&version)
+    });
     match name {
-        "wasi:cli/run" if is_0_2 => "agave run",
-        "wasi:http/incoming-handler" if is_0_2 => "agave serve",
-        "agave:websocket/handler" if is_0_1 => "agave serve",
+        "wasi:cli/run" if is("0.2.") || is_0_3 => "agave run",
+        "wasi:http/incoming-handler" if is("0.2.") => "agave serve",
+        "wasi:http/handler" if is_0_3 => "agave serve",
+        "agave:websocket/handler" if is("0.1.") => "agave serve",
         "wasi:cli/run" | "wasi:http/incoming-handler" | "wasi:http/handler" => {
-            "not yet: only 0.2 is"
+            "none: not of a version that is known"
         }
         _ => "-",
     }

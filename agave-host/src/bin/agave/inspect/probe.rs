@@ -1,7 +1,7 @@
 //! What the host provides of a component's imports, found out by linking them.
 
 use super::program::{Component, Item};
-use agave_host::{Host, HostState};
+use agave_host::HostState;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component as Compiled, Linker, LinkerInstance};
 use wasmtime::{Result, bail};
@@ -14,10 +14,10 @@ pub(super) enum Provided {
     No(String),
 }
 
-/// For each import, whether `host` provides it.
-pub(super) fn probe(host: &mut Host, component: &Component<'_>) -> Vec<Provided> {
-    let mut versions = Versions(host.linker().clone());
-    let mut linker = host.linker().clone();
+/// For each import, whether `linker` provides it.
+pub(super) fn probe(linker: &Linker<HostState>, component: &Component<'_>) -> Vec<Provided> {
+    let mut versions = Versions(linker.clone());
+    let mut linker = linker.clone();
     linker.allow_shadowing(true);
     let all = component.imports.len();
     let mut provided = Vec::with_capacity(all);

@@ -40,6 +40,16 @@ pub(super) struct Item {
     pub(super) kind: &'static str,
 }
 
+impl Component<'_> {
+    /// Whether something of WASI 0.3 goes into it or comes out of it.
+    pub(super) fn is_p3(&self) -> bool {
+        self.imports.iter().chain(&self.exports).any(|item| {
+            let version = item.version.as_deref();
+            item.name.starts_with("wasi:") && version.is_some_and(|it| it.starts_with("0.3."))
+        })
+    }
+}
+
 impl Item {
     fn new(name: &ComponentExternName<'_>, kind: &'static str) -> Self {
         let (base, version) = match name.name.split_once('@') {
