@@ -207,6 +207,11 @@ impl Count {
         }
     }
 
+    #[cfg(all(test, feature = "p3"))]
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn give(&self, n: usize) {
         self.used.fetch_sub(n, Ordering::Relaxed);
     }

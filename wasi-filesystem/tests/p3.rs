@@ -7,19 +7,20 @@ mod support;
 #[path = "p3/drive.rs"]
 mod drive;
 
-use drive::{Answer, Code, Guest, fed};
+use drive::{Answer, Code, Guest, State, fed};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use support::Disk;
 use wasi_clocks::manual::ManualClock;
 use wasi_clocks::p3::bindings::wasi::clocks::system_clock::Instant;
 use wasi_filesystem::memory::{Limits, MemFs};
-use wasi_filesystem::p3::bindings::wasi::filesystem::types::{
-    Advice, DescriptorFlags, DescriptorType, ErrorCode, HostDescriptorWithStore as _,
-    MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
-};
 #[cfg(feature = "std")]
 use wasi_filesystem::os::{Mode, OsDirectory};
+use wasi_filesystem::p3::bindings::wasi::filesystem::preopens::{self, Host as _};
+use wasi_filesystem::p3::bindings::wasi::filesystem::types::{
+    self, Advice, DescriptorFlags, DescriptorType, ErrorCode, HostDescriptorWithStore as _,
+    MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+};
 use wasi_filesystem::p3::{WasiFilesystem, WasiFilesystemView as _};
 use wasi_filesystem::{WasiFilesystemCtx, vfs};
 use wasmtime::component::Linker;
@@ -68,16 +69,22 @@ fn backends(bytes: &[u8]) -> Vec<(Guest, Option<tempfile::TempDir>)> {
 
 #[test]
 fn every_interface_is_linked_once_under_each_of_its_names() {
-    let mut linker = Linker::<drive::State>::new(&drive::engine());
+    let mut linker = Linker::<State>::new(&drive::engine());
     wasi_filesystem::p3::add_to_linker(&mut linker).unwrap();
     assert!(wasi_filesystem::p3::add_to_linker(&mut linker).is_err());
     for version in wasi_types::WASI_0_3 {
-        for interface in ["types", "preopens"] {
-            // What is there can't be made again.
-            let name = format!("wasi:filesystem/{interface}@{version}");
-            let mut linker = linker.clone();
-            assert!(linker.root().instance(&name).is_err(), "{name}");
-        }
+        let name = |interface| format!("wasi:filesystem/{interface}@{version}");
+        // What is there can't be linked again.
+        let mut linked = linker.instance(&name("types")).unwrap();
+        let again =
+            types::add_to_linker_instance::<State, WasiFilesystem>(&mut linked, State::filesystem);
+        assert!(again.is_err(), "{version}");
+        let mut linked = linker.instance(&name("preopens")).unwrap();
+        let again = preopens::add_to_linker_instance::<State, WasiFilesystem>(
+            &mut linked,
+            State::filesystem,
+        );
+        assert!(again.is_err(), "{version}");
     }
 }
 
@@ -288,7 +295,10 @@ fn a_store_that_is_dropped_in_the_middle_closes_everything() {
     let (disk, mut guest) = disk_of(&numbered(1 << 20));
     let before = Arc::strong_count(&disk);
     guest.run(async |fs| {
-        let file = fs.open("file", OpenFlags::empty(), READ | WRITE).await.unwrap();
+        let file = fs
+            .open("file", OpenFlags::empty(), READ | WRITE)
+            .await
+            .unwrap();
         disk.later.store(true, SeqCst);
         let mut reading = fs.read_begin(&file, 0);
         let (data, _) = fed(vec![b"late".to_vec()]);
@@ -427,8 +437,14 @@ fn every_function_of_a_descriptor_does_what_it_says() {
     for (mut guest, _folder) in backends(b"0123456789") {
         guest.run(async |fs| {
             let (fs, none) = (&fs, PathFlags::empty());
-            let root = fs.open(".", OpenFlags::empty(), READ | MUTATE).await.unwrap();
-            let file = fs.open("file", OpenFlags::empty(), READ | WRITE).await.unwrap();
+            let root = fs
+                .open(".", OpenFlags::empty(), READ | MUTATE)
+                .await
+                .unwrap();
+            let file = fs
+                .open("file", OpenFlags::empty(), READ | WRITE)
+                .await
+                .unwrap();
             macro_rules! call {
                 ($function:ident($fd:expr $(, $argument:expr)*)) => {
                     WasiFilesystem::$function(fs.accessor(), drive::borrow($fd) $(, $argument)*)
@@ -437,8 +453,14 @@ fn every_function_of_a_descriptor_does_what_it_says() {
                         .map_err(Code)
                 };
             }
-            assert!(matches!(call!(get_type(&root)), Ok(DescriptorType::Directory)));
-            assert!(matches!(call!(get_type(&file)), Ok(DescriptorType::RegularFile)));
+            assert!(matches!(
+                call!(get_type(&root)),
+                Ok(DescriptorType::Directory)
+            ));
+            assert!(matches!(
+                call!(get_type(&file)),
+                Ok(DescriptorType::RegularFile)
+            ));
             assert_eq!(call!(get_flags(&file)), Ok(READ | WRITE));
             assert_eq!(call!(advise(&file, 0, 0, Advice::Normal)), Ok(()));
             let advised = call!(advise(&root, 0, 0, Advice::Normal));
@@ -448,7 +470,10 @@ fn every_function_of_a_descriptor_does_what_it_says() {
             assert_eq!(call!(sync_data(&file)), Ok(()));
 
             let at = |seconds, nanoseconds| {
-                NewTimestamp::Timestamp(Instant { seconds, nanoseconds })
+                NewTimestamp::Timestamp(Instant {
+                    seconds,
+                    nanoseconds,
+                })
             };
             assert_eq!(call!(set_times(&file, at(42, 0), at(69, 7))), Ok(()));
             let stat = call!(stat(&file)).unwrap();
@@ -458,7 +483,13 @@ fn every_function_of_a_descriptor_does_what_it_says() {
             let before = call!(set_times(&file, NewTimestamp::NoChange, at(-1, 0)));
             assert_eq!(before, Err(Code(ErrorCode::Overflow)));
             let path = || String::from("file");
-            let set = call!(set_times_at(&root, none, path(), at(1, 0), NewTimestamp::NoChange));
+            let set = call!(set_times_at(
+                &root,
+                none,
+                path(),
+                at(1, 0),
+                NewTimestamp::NoChange
+            ));
             assert_eq!(set, Ok(()));
             let stat = call!(stat_at(&root, none, path())).unwrap();
             assert_eq!(stat.data_access_timestamp.unwrap().seconds, 1);
@@ -466,7 +497,13 @@ fn every_function_of_a_descriptor_does_what_it_says() {
 
             assert_eq!(call!(create_directory_at(&root, "dir".into())), Ok(()));
             let dir = fs.open("dir", OpenFlags::DIRECTORY, MUTATE).await.unwrap();
-            let linked = call!(link_at(&root, none, path(), drive::borrow(&dir), "two".into()));
+            let linked = call!(link_at(
+                &root,
+                none,
+                path(),
+                drive::borrow(&dir),
+                "two".into()
+            ));
             assert_eq!(linked, Ok(()));
             let two = fs.open("dir/two", OpenFlags::empty(), READ).await.unwrap();
             for (other, same) in [(&two, true), (&dir, false)] {
@@ -482,9 +519,17 @@ fn every_function_of_a_descriptor_does_what_it_says() {
                 hash(call!(metadata_hash(&file))),
                 hash(call!(metadata_hash_at(&root, none, "dir/two".into())))
             );
-            let renamed = call!(rename_at(&dir, "two".into(), drive::borrow(&root), "three".into()));
+            let renamed = call!(rename_at(
+                &dir,
+                "two".into(),
+                drive::borrow(&root),
+                "three".into()
+            ));
             assert_eq!(renamed, Ok(()));
-            assert_eq!(call!(symlink_at(&root, "three".into(), "link".into())), Ok(()));
+            assert_eq!(
+                call!(symlink_at(&root, "three".into(), "link".into())),
+                Ok(())
+            );
             assert_eq!(call!(readlink_at(&root, "link".into())), Ok("three".into()));
             assert_eq!(call!(unlink_file_at(&root, "link".into())), Ok(()));
             assert_eq!(call!(remove_directory_at(&root, "dir".into())), Ok(()));
@@ -515,7 +560,6 @@ fn a_function_that_waits_lets_others_go_on() {
 
 #[test]
 fn preopened_directories_are_given_with_their_paths() {
-    use wasi_filesystem::p3::bindings::wasi::filesystem::preopens::Host as _;
     let (_, guest) = disk_of(b"");
     let mut state = guest.into_state();
     let directories = state.filesystem().get_directories().unwrap();

@@ -195,6 +195,12 @@ impl Descriptor {
         Ok(Writer::new(self.0.clone(), file, position))
     }
 
+    /// How many bytes the guest's streams hold.
+    #[cfg(all(test, feature = "p3"))]
+    pub(crate) fn buffered(&self) -> usize {
+        self.0.guest().buffered.used()
+    }
+
     fn readable(&self) -> Result<&Arc<dyn File>> {
         match &self.0.object {
             Object::File(file) if self.0.flags.contains(DescriptorFlags::READ) => Ok(file),

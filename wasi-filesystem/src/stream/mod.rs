@@ -3,6 +3,8 @@
 mod entries;
 mod input;
 mod output;
+#[cfg(all(test, feature = "std", feature = "p3"))]
+mod tests;
 mod writer;
 
 pub use entries::DirectoryEntryStream;

@@ -215,7 +215,9 @@ impl Fs {
         let end = self.accessor.with(|mut access| {
             let fs = Access::<_, WasiFilesystem>::new(access.as_context_mut(), State::filesystem);
             let (stream, end) = WasiFilesystem::read_directory(fs, borrow(fd)).unwrap();
-            stream.pipe(&mut access, CollectNames(names.clone())).unwrap();
+            stream
+                .pipe(&mut access, CollectNames(names.clone()))
+                .unwrap();
             told(&mut access, end)
         });
         async move {
@@ -355,7 +357,10 @@ impl<D: 'static> StreamProducer<D> for Feed {
 }
 
 /// `future`, with `between` done each time that it has to be waited for.
-pub(crate) async fn with_turns<F: Future + Unpin>(mut future: F, mut between: impl FnMut()) -> F::Output {
+pub(crate) async fn with_turns<F: Future + Unpin>(
+    mut future: F,
+    mut between: impl FnMut(),
+) -> F::Output {
     poll_fn(|cx| {
         let poll = Pin::new(&mut future).poll(cx);
         if poll.is_pending() {
