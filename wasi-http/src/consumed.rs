@@ -26,7 +26,7 @@ struct Slot(Mutex<State>);
 struct State {
     /// Out while it is polled: never under the lock.
     source: Option<Source>,
-    /// The error that the body was given, while its source was out.
+    /// The error that the body was given while its source was out.
     aborted: Option<ErrorCode>,
     /// The content was dropped or has ended: the rest is the end's.
     content_gone: bool,
@@ -35,30 +35,42 @@ struct State {
 }
 
 impl Slot {
-    /// What `poll` says of the source.
-    fn poll<R>(&self, poll: impl FnOnce(&mut Source) -> Poll<R>) -> Poll<R> {
-        let Some(mut source) = self.0.lock().source.take() else {
-            return Poll::Pending;
-        };
-        let result = poll(&mut source);
-        let mut state = self.0.lock();
-        let aborted = (state.aborted.take()).and_then(|code| source.abort(code));
-        state.source = Some(source);
-        drop(state);
-        drop(aborted);
-        result
-    }
-
-    fn wake(&self, waker: impl FnOnce(&mut State) -> Option<Waker>) {
-        let waker = waker(&mut self.0.lock());
-        waker.into_iter().for_each(Waker::wake);
+    /// What `poll` says of the source; the waker in `place` is woken when somebody else ends it.
+    fn poll<R>(
+        &self,
+        cx: &mut Context<'_>,
+        place: fn(&mut State) -> &mut Option<Waker>,
+        mut poll: impl FnMut(&mut Source, &mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
+        loop {
+            let mut state = self.0.lock();
+            let last = keep(place(&mut state), cx);
+            let source = state.source.take();
+            drop(state);
+            drop(last);
+            let Some(mut source) = source else {
+                return Poll::Pending;
+            };
+            let result = poll(&mut source, cx);
+            let mut state = self.0.lock();
+            let Some(code) = state.aborted.take() else {
+                state.source = Some(source);
+                return result;
+            };
+            let dropped = source.abort(code);
+            state.source = Some(source);
+            drop(state);
+            drop(dropped);
+        }
     }
 }
 
-/// Keeps the waker; the last one is dropped outside of the lock.
-fn keep(slot: &Slot, cx: &Context<'_>, place: impl FnOnce(&mut State) -> &mut Option<Waker>) {
-    let last = place(&mut slot.0.lock()).replace(cx.waker().clone());
-    drop(last);
+/// Keeps the waker, and gives the last one to be dropped outside of the lock.
+fn keep(place: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
+    match place {
+        Some(known) if known.will_wake(cx.waker()) => None,
+        place => place.replace(cx.waker().clone()),
+    }
 }
 
 impl BodyContent {
@@ -72,27 +84,32 @@ impl BodyContent {
     fn poll<R>(
         &mut self,
         cx: &mut Context<'_>,
-        take: impl FnOnce(&mut Bytes) -> R,
+        mut take: impl FnMut(&mut Bytes) -> R,
     ) -> Poll<Option<R>> {
-        let polled = self.0.poll(|source| {
-            Poll::Ready(match ready!(source.poll_chunk(cx)) {
-                None => Some(take(&mut source.chunk)),
-                Some(_) => None,
-            })
-        });
-        match polled {
-            Poll::Pending => keep(&self.0, cx, |state| &mut state.content),
-            Poll::Ready(None) => self.gone(),
-            Poll::Ready(Some(_)) => {}
+        let polled = self.0.poll(
+            cx,
+            |state| &mut state.content,
+            |source, cx| {
+                Poll::Ready(match ready!(source.poll_chunk(cx)) {
+                    None => Some(take(&mut source.chunk)),
+                    Some(_) => None,
+                })
+            },
+        );
+        if let Poll::Ready(None) = polled {
+            self.gone();
         }
         polled
     }
 
     fn gone(&self) {
-        self.0.wake(|state| {
-            state.content_gone = true;
-            state.end.take()
-        });
+        let mut state = self.0.0.lock();
+        state.content_gone = true;
+        let wakers = [state.content.take(), state.end.take()];
+        drop(state);
+        let [content, end] = wakers;
+        drop(content);
+        end.into_iter().for_each(Waker::wake);
     }
 
     /// Ready when there is something to read, or nothing will be.
@@ -127,14 +144,22 @@ impl BodyEnd {
     /// How the body ended, with its trailer fields if it has any. Pending until the content was
     /// read to its end or dropped; in that case the rest is dropped as it comes. Ready once.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Trailers> {
-        keep(&self.0, cx, |state| &mut state.end);
-        if !self.0.0.lock().content_gone {
+        let mut state = self.0.0.lock();
+        if !state.content_gone {
+            let last = keep(&mut state.end, cx);
+            drop(state);
+            drop(last);
             return Poll::Pending;
         }
-        self.0.poll(|source| {
-            let end = ready!(source.poll_end(cx));
-            Poll::Ready(end.map(|()| source.trailers.take()))
-        })
+        drop(state);
+        self.0.poll(
+            cx,
+            |state| &mut state.end,
+            |source, cx| {
+                let end = ready!(source.poll_end(cx));
+                Poll::Ready(end.map(|()| source.trailers.take()))
+            },
+        )
     }
 
     /// What can end the body early.

@@ -68,6 +68,20 @@ impl OutgoingBody {
     ///
     /// Bytes that wait for the sender count as flushed: they are sent even if the guest ends.
     pub fn new(kind: MessageKind, expected: Option<u64>, window: usize) -> (Self, impl Body) {
+        Self::with_source(kind, expected, window, None::<Source>)
+    }
+
+    /// As [`OutgoingBody::new`], with content that is not written but comes from `source`, as
+    /// it is; `source` is dropped at its end, and gives only bytes that are not empty.
+    pub(crate) fn with_source<S>(
+        kind: MessageKind,
+        expected: Option<u64>,
+        window: usize,
+        source: Option<S>,
+    ) -> (Self, impl Body)
+    where
+        S: FnMut(&mut Context<'_>) -> Poll<Option<Bytes>> + Send + 'static,
+    {
         let channel = Arc::new(Channel {
             state: Mutex::new(State {
                 kind,
@@ -77,6 +91,7 @@ impl OutgoingBody {
                 tail: Vec::new(),
                 queued: 0,
                 written: 0,
+                absent: false,
                 end: End::Open,
                 reader: None,
                 writers_wait: false,
@@ -87,6 +102,8 @@ impl OutgoingBody {
         });
         let reader = Reader {
             channel: channel.clone(),
+            source,
+            read: false,
             done: false,
         };
         let body = Self {
@@ -106,6 +123,13 @@ impl OutgoingBody {
             true => None,
             false => Some(DynOutputStream::new(Writer(self.channel.clone()))),
         }
+    }
+
+    /// There is no content, whatever `Content-Length` says: so it is with an answer to `HEAD`,
+    /// whose body is not read.
+    #[cfg(feature = "p3")]
+    pub(crate) fn is_absent(&self) {
+        self.channel.state.lock().absent = true;
     }
 
     /// Tells how the other end was left; ask before [`OutgoingBody::finish`].
@@ -160,6 +184,8 @@ struct State {
     queued: usize,
     /// All bytes so far.
     written: u64,
+    /// The message has no content, whatever `Content-Length` says.
+    absent: bool,
     end: End,
     reader: Option<Waker>,
     writers_wait: bool,
@@ -237,6 +263,15 @@ impl State {
         self.watcher.take()
     }
 
+    /// Counts `len` bytes that are not queued, and says whether they belong to the body.
+    fn pass(&mut self, len: usize) -> bool {
+        let counted = self.count(len).is_ok();
+        if counted {
+            self.queued -= len;
+        }
+        counted
+    }
+
     fn take(&mut self) -> Option<Bytes> {
         let data = match self.queue.pop_front() {
             Some(data) => data,
@@ -251,8 +286,8 @@ impl State {
 /// How the end that a body is sent from was left: what 0.3 tells a guest of a message's
 /// transmission.
 ///
-/// Success once all of the body was read from there, or all that `Content-Length` says. The
-/// body's own error where it failed, and [`ErrorCode::ConnectionTerminated`] where the rest was
+/// Success once all of the body was read from there, or all that `Content-Length` says, or where
+/// there is no content to read. The body's own error where it failed, and [`ErrorCode::ConnectionTerminated`] where the rest was
 /// not wanted.
 pub struct Delivery(Arc<Channel>);
 
@@ -310,16 +345,39 @@ impl OutputStream for Writer {
     }
 }
 
-struct Reader {
+struct Reader<S> {
     channel: Arc<Channel>,
+    /// Where content comes from that is not written; `None` after its end.
+    source: Option<S>,
+    /// Somebody has asked for a part.
+    read: bool,
     /// The end was read.
     done: bool,
 }
 
-impl Body for Reader {
+/// A body's source that no body has.
+type Source = fn(&mut Context<'_>) -> Poll<Option<Bytes>>;
+
+impl<S> Body for Reader<S>
+where
+    S: FnMut(&mut Context<'_>) -> Poll<Option<Bytes>> + Send + 'static,
+{
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, ErrorCode>>> {
         if self.done {
             return Poll::Ready(None);
+        }
+        self.read = true;
+        if let Some(source) = &mut self.source {
+            // An end that is decided meanwhile is an error.
+            let last = (self.channel.state.lock().reader).replace(cx.waker().clone());
+            drop(last);
+            match source(cx) {
+                Poll::Pending if self.channel.state.lock().room().is_ok() => return Poll::Pending,
+                Poll::Ready(Some(data)) if self.channel.state.lock().pass(data.len()) => {
+                    return Poll::Ready(Some(Ok(Frame::Data(data))));
+                }
+                _ => self.source = None,
+            }
         }
         let mut state = self.channel.state.lock();
         if let Some(data) = state.take() {
@@ -371,7 +429,7 @@ impl Body for Reader {
     }
 }
 
-impl Drop for Reader {
+impl<S> Drop for Reader<S> {
     fn drop(&mut self) {
         let watcher;
         let unwanted = {
@@ -380,6 +438,7 @@ impl Drop for Reader {
             // and the guest, which has yet to flush and finish, has done nothing wrong.
             let has_all = state.queued == 0 && state.expected == Some(state.written);
             let delivered = match &state.end {
+                _ if state.absent && !self.read => Ok(()),
                 End::Failed(code) => Err(code.clone()),
                 End::Finished(None) if state.queued == 0 => Ok(()),
                 End::Open | End::Finished(_) if has_all => Ok(()),

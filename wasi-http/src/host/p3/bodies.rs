@@ -6,6 +6,7 @@ use crate::{
     Body, BodyAbort, BodyContent, BodyEnd, Delivery, Fields, GuestFields, MessageKind, OutgoingBody,
 };
 use alloc::boxed::Box;
+use core::any::{Any, TypeId};
 use core::iter;
 use core::pin::Pin;
 use core::result::Result as Answer;
@@ -118,22 +119,41 @@ impl GuestBody {
     where
         S::Data: 'static,
     {
-        let (mut body, reader) = OutgoingBody::new(kind, expected, window);
-        let delivery = body.delivery();
         let (ended, content) = oneshot::channel();
-        match self.contents {
-            Some(contents) => {
-                let output = body.write();
-                contents.pipe(
-                    &mut store,
-                    Contents {
+        let (body, reader) = match self.contents {
+            None => {
+                let (body, reader) = boxed(OutgoingBody::new(kind, expected, window));
+                body.is_absent();
+                drop(ended);
+                (body, reader)
+            }
+            Some(contents) => match contents.try_into::<Content>(&mut store) {
+                // Content of the host that the guest passes on goes past the guest.
+                Ok(Content(mut content)) => {
+                    let source = move |cx: &mut Context<'_>| {
+                        let _dropped_with_it = &ended;
+                        content.poll_bytes(cx)
+                    };
+                    boxed(OutgoingBody::with_source(
+                        kind,
+                        expected,
+                        window,
+                        Some(source),
+                    ))
+                }
+                Err(contents) => {
+                    let (mut body, reader) = boxed(OutgoingBody::new(kind, expected, window));
+                    let output = body.write();
+                    let consumer = Contents {
                         output,
                         _ended: ended,
-                    },
-                )?;
-            }
-            None => drop(ended),
-        }
+                    };
+                    contents.pipe(&mut store, consumer)?;
+                    (body, reader)
+                }
+            },
+        };
+        let delivery = body.delivery();
         let (sender, trailers) = oneshot::channel();
         let consumer = Trailers {
             getter,
@@ -145,8 +165,12 @@ impl GuestBody {
             content,
             trailers,
         })?;
-        Ok((Box::new(reader), self.transmission, delivery))
+        Ok((reader, self.transmission, delivery))
     }
+}
+
+fn boxed((body, reader): (OutgoingBody, impl Body)) -> (OutgoingBody, Box<dyn Body>) {
+    (body, Box::new(reader))
 }
 
 impl MessageBody {
@@ -319,6 +343,16 @@ impl<D: 'static> StreamProducer<D> for Content {
             Poll::Pending if finish => StreamResult::Cancelled,
             Poll::Pending => return Poll::Pending,
         }))
+    }
+
+    fn try_into(me: Pin<Box<Self>>, ty: TypeId) -> Answer<Box<dyn Any>, Pin<Box<Self>>> {
+        match ty == TypeId::of::<Self>() {
+            true => {
+                let me: Box<Self> = Pin::into_inner(me);
+                Ok(me)
+            }
+            false => Err(me),
+        }
     }
 }
 

@@ -26,6 +26,8 @@ use tungstenite::{Error, Message, WebSocket};
 const FRAGMENT: usize = 64 << 10;
 /// The buffers for each direction, besides a frame on its way in.
 const BUFFER: usize = 16 << 10;
+/// A frame's header is no longer than this (RFC 6455, section 5.2).
+const HEADER: usize = 14;
 /// With code 1002, what tungstenite gives for a status that may not be sent, and tells the peer.
 const INVALID_STATUS: &str = "Protocol violation";
 
@@ -77,7 +79,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// To be polled on a tokio runtime, as this call is.
     pub(super) fn new(io: T, role: Role, port: Port, limits: Limits, stop: Option<Stop>) -> Self {
         let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER)
+            .read_buffer_size(BUFFER + HEADER)
             .write_buffer_size(BUFFER)
             .max_message_size(Some(limits.message))
             .max_frame_size(Some(limits.message));
@@ -387,10 +389,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Driver<T> {
     }
 }
 
-/// Without the rest of the buffer that a short message came in: while it waits in a queue it
-/// would keep much more than is counted for it.
+/// Without the rest of the buffer that it came in: while it waits in a queue, a short message
+/// would keep much more than is counted for it, and tungstenite would need another buffer. A long
+/// one is most of its buffer, and not worth a copy.
 fn owned(data: Bytes) -> Bytes {
-    match data.len() < BUFFER {
+    match data.len() <= FRAGMENT {
         true => Bytes::copy_from_slice(&data),
         false => data,
     }
