@@ -16,6 +16,8 @@ const C_PACKAGES: &str = "clang lld wasi-libc libclang-rt-dev-wasm32";
 struct Guest {
     /// Its folder in `guests/`.
     folder: &'static str,
+    /// Other folders there that it takes sources from.
+    shared: &'static [&'static str],
     source: Source,
     /// The name of what is built.
     file: &'static str,
@@ -40,27 +42,40 @@ enum Target {
     Wasip1,
     /// A component on WASI 0.2.
     Wasip2,
+    /// A component on WASI 0.3, and on 0.2 for Rust's std: the target is that of 0.2. It is
+    /// built apart, as its bindings have features that the others do without.
+    Wasip3,
 }
 
 impl Target {
     fn name(self) -> &'static str {
         match self {
             Self::Wasip1 => "wasm32-wasip1",
-            Self::Wasip2 => "wasm32-wasip2",
+            Self::Wasip2 | Self::Wasip3 => "wasm32-wasip2",
         }
     }
 }
 
-const GUESTS: [Guest; 12] = [
+const GUESTS: [Guest; 17] = [
     Guest {
         folder: "ai-agent-sockets",
+        shared: &["ai-agent"],
         source: Source::Cargo(Target::Wasip2),
         file: "ai_agent_sockets.wasm",
         committed: "agave-host/assets",
         max_size: 400 * 1024,
     },
     Guest {
+        folder: "ai-agent-sockets-p3",
+        shared: &["ai-agent"],
+        source: Source::Cargo(Target::Wasip3),
+        file: "ai_agent_sockets_p3.wasm",
+        committed: "agave-host/tests/guests",
+        max_size: 256 * 1024,
+    },
+    Guest {
         folder: "bench",
+        shared: &[],
         source: Source::Cargo(Target::Wasip2),
         file: "bench.wasm",
         committed: "agave-host/benches/guests",
@@ -68,6 +83,7 @@ const GUESTS: [Guest; 12] = [
     },
     Guest {
         folder: "command",
+        shared: &[],
         source: Source::Cargo(Target::Wasip2),
         file: "command.wasm",
         committed: "agave-host/tests/guests",
@@ -75,6 +91,7 @@ const GUESTS: [Guest; 12] = [
     },
     Guest {
         folder: "hello",
+        shared: &[],
         source: Source::Cargo(Target::Wasip2),
         file: "hello.wasm",
         committed: "agave-host/tests/guests",
@@ -82,27 +99,55 @@ const GUESTS: [Guest; 12] = [
     },
     Guest {
         folder: "interfaces",
+        shared: &[],
         source: Source::Cargo(Target::Wasip2),
         file: "interfaces.wasm",
         committed: "agave-host/tests/guests",
         max_size: 512 * 1024,
     },
     Guest {
+        folder: "interfaces-p3",
+        shared: &["interfaces"],
+        source: Source::Cargo(Target::Wasip3),
+        file: "interfaces_p3.wasm",
+        committed: "agave-host/tests/guests",
+        max_size: 640 * 1024,
+    },
+    Guest {
         folder: "kv",
+        shared: &[],
         source: Source::Cargo(Target::Wasip1),
         file: "kv.wasm",
         committed: "agave-host/tests/guests",
         max_size: 256 * 1024,
     },
     Guest {
+        folder: "middleware-p3",
+        shared: &[],
+        source: Source::Cargo(Target::Wasip3),
+        file: "middleware_p3.wasm",
+        committed: "agave-host/tests/guests",
+        max_size: 160 * 1024,
+    },
+    Guest {
         folder: "testbed",
+        shared: &[],
         source: Source::Cargo(Target::Wasip2),
         file: "testbed.wasm",
         committed: "agave-host/tests/guests",
         max_size: 400 * 1024,
     },
     Guest {
+        folder: "testbed-p3",
+        shared: &[],
+        source: Source::Cargo(Target::Wasip3),
+        file: "testbed_p3.wasm",
+        committed: "agave-host/tests/guests",
+        max_size: 256 * 1024,
+    },
+    Guest {
         folder: "wasi-demo",
+        shared: &[],
         source: Source::Cargo(Target::Wasip2),
         file: "wasi_demo.wasm",
         committed: "agave-host/assets",
@@ -110,6 +155,7 @@ const GUESTS: [Guest; 12] = [
     },
     Guest {
         folder: "ws-echo",
+        shared: &[],
         source: Source::Cargo(Target::Wasip2),
         file: "ws_echo.wasm",
         committed: "agave-host/tests/guests",
@@ -117,6 +163,7 @@ const GUESTS: [Guest; 12] = [
     },
     Guest {
         folder: "echo",
+        shared: &[],
         source: Source::C("echo.c"),
         file: "echo.wasm",
         committed: "agave-host/tests/guests",
@@ -124,13 +171,23 @@ const GUESTS: [Guest; 12] = [
     },
     Guest {
         folder: "hello-tiny",
+        shared: &[],
         source: Source::Wat("hello.wat"),
         file: "hello_tiny.wasm",
         committed: "agave-host/tests/guests",
         max_size: 16 * 1024,
     },
     Guest {
+        folder: "hello-p3",
+        shared: &[],
+        source: Source::Wat("hello.wat"),
+        file: "hello_p3.wasm",
+        committed: "agave-host/tests/guests",
+        max_size: 16 * 1024,
+    },
+    Guest {
         folder: "state-tiny",
+        shared: &[],
         source: Source::Wat("state.wat"),
         file: "state_tiny.wasm",
         committed: "agave-host/tests/guests",
@@ -196,7 +253,7 @@ fn build_all(root: &Path) -> Result<Vec<(&'static Guest, Vec<u8>)>> {
     // The quickest first: a compiler that is missing is told at once.
     let c = target_dir.join("c");
     build_c(root, &c)?;
-    for target in [Target::Wasip1, Target::Wasip2] {
+    for target in [Target::Wasip1, Target::Wasip2, Target::Wasip3] {
         build_cargo(root, target, &target_dir)?;
     }
     let mut built = Vec::new();
@@ -340,8 +397,11 @@ fn sources_file(guest: &Guest) -> String {
 fn sources(root: &Path, guest: &Guest) -> Result<String> {
     let guests = root.join("guests");
     let mut paths = files::below(&guests.join(guest.folder))?;
+    for folder in guest.shared {
+        paths.extend(files::below(&guests.join(folder))?);
+    }
     if let Source::Cargo(target) = guest.source {
-        if target == Target::Wasip2 {
+        if target != Target::Wasip1 {
             paths.extend(files::below(&guests.join("wit"))?);
         }
         paths.extend(["Cargo.toml", "Cargo.lock"].map(|name| guests.join(name)));

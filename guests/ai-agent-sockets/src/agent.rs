@@ -1,14 +1,16 @@
 //! The component over HTTP: a request in, bytes from a peer out.
 
-use crate::accept::Form;
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
 use crate::bindings::wasi::http::types::{self, IncomingRequest, ResponseOutparam};
 use crate::bindings::wasi::random::random::get_random_bytes;
-use crate::console;
-use crate::peer::Peer;
-use crate::relay::Relay;
+use crate::network::Wasi;
 use crate::response::Client;
-use crate::routes::{Method, Route};
+use crate::run;
+use ai_agent::accept::Form;
+use ai_agent::console;
+use ai_agent::peer::Peer;
+use ai_agent::relay::Relay;
+use ai_agent::routes::{Method, Route};
 
 pub struct Agent;
 
@@ -41,7 +43,12 @@ impl Guest for Agent {
 
 /// Dials the peer, sends it the message, and answers with its reply.
 fn relay(mut client: Client, peer: &Peer, message: &[u8], half_close: bool) {
-    match Relay::begin(peer, message, half_close, &mut client.notice) {
+    match run(Relay::<Wasi>::begin(
+        peer,
+        message,
+        half_close,
+        &mut client.notice,
+    )) {
         Ok(relay) if relay.ended => client.text(200, &relay.beginning),
         Ok(relay) => stream(client, relay),
         Err(refusal) => client.refuse(&refusal),
@@ -50,7 +57,7 @@ fn relay(mut client: Client, peer: &Peer, message: &[u8], half_close: bool) {
 
 /// Passes a reply on as it comes. Where it turns out to be too long, breaks or stalls,
 /// the body is left unfinished, so that the client does not take it for complete.
-fn stream(client: Client, mut relay: Relay<'_>) {
+fn stream(client: Client, mut relay: Relay<Wasi>) {
     let head_only = client.head_only;
     let mut body = client.start(200);
     if head_only {
@@ -58,7 +65,7 @@ fn stream(client: Client, mut relay: Relay<'_>) {
     }
     let mut written = body.write(&relay.beginning);
     while written.is_ok() {
-        match relay.next() {
+        match run(relay.next()) {
             Ok(Some(bytes)) => written = body.write(&bytes),
             Ok(None) => return body.finish(),
             Err(_) => return,

@@ -1,35 +1,18 @@
 //! An HTTP agent that dials TCP on behalf of its clients.
 //!
 //! A `wasi:http/proxy@0.2` component on `wasi:sockets@0.2`, which serves WebSockets as
-//! well (`agave:websocket/handler`). What a request means ([`routes`], [`query`],
-//! [`accept`], [`lines`], [`peer`], [`refusal`]) and the page that it may get
-//! ([`console`]) are plain Rust, tested natively; what moves bytes exists only in the
-//! component.
+//! well (`agave:websocket/handler`). What it does is in the crate `ai-agent`; here is what
+//! moves bytes.
 
-pub mod accept;
-pub mod console;
-pub mod lines;
-pub mod peer;
-pub mod query;
-pub mod refusal;
-pub mod routes;
+#![cfg(target_arch = "wasm32")]
 
-#[cfg(target_arch = "wasm32")]
 mod agent;
-#[cfg(target_arch = "wasm32")]
 mod deadline;
-#[cfg(target_arch = "wasm32")]
-mod dial;
-#[cfg(target_arch = "wasm32")]
 mod exchange;
-#[cfg(target_arch = "wasm32")]
-mod relay;
-#[cfg(target_arch = "wasm32")]
+mod network;
 mod response;
-#[cfg(target_arch = "wasm32")]
 mod socket;
 
-#[cfg(target_arch = "wasm32")]
 mod bindings {
     wit_bindgen::generate!({
         path: [
@@ -49,4 +32,15 @@ mod bindings {
     export!(Agent);
 
     use crate::agent::Agent;
+}
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+/// Runs what blocks instead of waiting: WASI 0.2 has no other way.
+fn run<T>(blocks: impl Future<Output = T>) -> T {
+    match pin!(blocks).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("the network of 0.2 blocks"),
+    }
 }

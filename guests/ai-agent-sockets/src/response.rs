@@ -5,25 +5,23 @@ use crate::bindings::wasi::http::types::{
 };
 use crate::bindings::wasi::io::poll::Pollable;
 use crate::bindings::wasi::io::streams::{OutputStream, StreamError};
-use crate::console;
-use crate::refusal::{ALLOW, Refusal};
+use ai_agent::console;
+use ai_agent::head::{self, Header};
+use ai_agent::refusal::Refusal;
 
-/// The header that says that the addresses are not the resolver's.
-const FALLBACK: &str = "x-agent-fallback";
-
-/// The header of a text.
+/// The headers of a text.
 pub fn text_fields() -> Fields {
-    let headers = Fields::new();
-    set(&headers, "content-type", "text/plain; charset=utf-8");
-    // What a peer sends must not become a page of this origin.
-    set(&headers, "x-content-type-options", "nosniff");
-    headers
+    fields(head::text())
 }
 
-fn set(headers: &Fields, name: &str, value: &str) {
-    headers
-        .append(name, value.as_bytes())
-        .expect("a name and a value that are always valid");
+fn fields(headers: Vec<Header>) -> Fields {
+    let fields = Fields::new();
+    for (name, value) in headers {
+        fields
+            .append(name, value.as_bytes())
+            .expect("a name and a value that are always valid");
+    }
+    fields
 }
 
 /// The client's side of a request that is not yet answered.
@@ -38,7 +36,7 @@ pub struct Client {
 impl Client {
     /// Answers with a text that is there as a whole.
     pub fn text(self, status: u16, text: &[u8]) {
-        self.whole(status, text_fields(), text);
+        self.whole(status, head::text(), text);
     }
 
     /// Answers with a status and its sentence.
@@ -48,18 +46,10 @@ impl Client {
 
     /// Answers with the console; `nonce` is as in [`console::policy`].
     pub fn page(self, nonce: &str) {
-        let headers = Fields::new();
-        set(&headers, "content-type", "text/html; charset=utf-8");
-        set(&headers, "x-content-type-options", "nosniff");
-        set(&headers, "content-security-policy", &console::policy(nonce));
-        set(&headers, "referrer-policy", "no-referrer");
-        // The nonce is for once, and the same path has another form.
-        set(&headers, "cache-control", "no-store");
-        set(&headers, "vary", "accept");
-        self.whole(200, headers, console::page(nonce).as_bytes());
+        self.whole(200, head::page(nonce), console::page(nonce).as_bytes());
     }
 
-    fn whole(self, status: u16, headers: Fields, content: &[u8]) {
+    fn whole(self, status: u16, headers: Vec<Header>, content: &[u8]) {
         let mut body = self.begin(status, headers, Some(content.len()));
         // A client that has left cannot be told.
         if body.write(content).is_ok() {
@@ -69,22 +59,15 @@ impl Client {
 
     /// Sends the head of a text whose length is not known yet.
     pub fn start(self, status: u16) -> Body {
-        self.begin(status, text_fields(), None)
+        self.begin(status, head::text(), None)
     }
 
-    fn begin(self, status: u16, headers: Fields, length: Option<usize>) -> Body {
-        if status == 405 {
-            set(&headers, "allow", ALLOW);
-        }
-        if let Some(notice) = &self.notice {
-            set(&headers, FALLBACK, notice);
-        }
+    fn begin(self, status: u16, mut headers: Vec<Header>, length: Option<usize>) -> Body {
         // The body of an answer to HEAD is empty whatever the length says, and a host
         // may hold the two against each other.
-        if let Some(length) = length.filter(|_| !self.head_only) {
-            set(&headers, "content-length", &length.to_string());
-        }
-        let response = OutgoingResponse::new(headers);
+        let length = length.filter(|_| !self.head_only);
+        headers.extend(head::more(status, self.notice, length));
+        let response = OutgoingResponse::new(fields(headers));
         response
             .set_status_code(status)
             .expect("a status from 200 to 504");

@@ -3,11 +3,13 @@
 use crate::agent::Agent;
 use crate::bindings::agave::websocket::types::{Connection, ErrorCode, Message, UpgradeRequest};
 use crate::bindings::exports::agave::websocket::handler::Guest;
-use crate::lines;
-use crate::refusal::Refusal;
-use crate::relay::Relay;
+use crate::network::Wasi;
 use crate::response::text_fields;
-use crate::routes;
+use crate::run;
+use ai_agent::lines;
+use ai_agent::refusal::Refusal;
+use ai_agent::relay::Relay;
+use ai_agent::routes;
 
 impl Guest for Agent {
     fn handle(request: UpgradeRequest) {
@@ -58,7 +60,12 @@ fn serve(connection: &Connection) -> Result<(), ErrorCode> {
 fn reply(line: &str) -> Result<Vec<u8>, Refusal> {
     let (peer, message) = lines::parse(line)?;
     // A message has no room for the notice.
-    Relay::begin(&peer, message, true, &mut None)?.whole()
+    run(async {
+        Relay::<Wasi>::begin(&peer, message, true, &mut None)
+            .await?
+            .whole()
+            .await
+    })
 }
 
 fn answer(connection: &Connection, reply: Result<Vec<u8>, Refusal>) -> Result<(), ErrorCode> {
