@@ -518,7 +518,8 @@ fn interfaces_that_the_host_lacks_are_absent_and_the_rest_is_tried() {
         wasi_io::p2::add_to_linker(host.linker()).unwrap();
         of_cli.0(host.linker()).unwrap();
         for (index, (link, _)) in others.iter().enumerate() {
-            if !missing(index) && !(index == WEBSOCKET && missing(HTTP)) {
+            let with_http = index == WEBSOCKET;
+            if !(missing(index) || with_http && missing(HTTP)) {
                 link(host.linker()).unwrap();
             }
         }
