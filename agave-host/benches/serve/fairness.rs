@@ -2,7 +2,7 @@
 
 use crate::child::Server;
 use crate::load::{Clients, Load, Outcome};
-use crate::servers::{self, Column, Guest};
+use crate::servers::{self, Column, Guest, Settings};
 use crate::throughput::TIMEOUT;
 use crate::{Failure, Plan};
 use std::num::NonZero;
@@ -77,7 +77,7 @@ fn latency(outcome: &Outcome) -> String {
 
 impl Case {
     fn row(&self, plan: &Plan) -> Result<(), Failure> {
-        let server = servers::start(self.column, Guest::Testbed, self.timeout)?;
+        let server = servers::start(self.column, Guest::Testbed, Settings::fresh(self.timeout))?;
         let rounds = |light: bool| {
             (0..plan.rounds)
                 .map(|_| self.window(plan, &server, light))

@@ -1,12 +1,12 @@
 //! Requests a second through an HTTP server that answers each with a fresh instance of a
-//! component: ours, wasmtime's HTTP host set up in two ways, and hyper without any component.
+//! component, or with reused ones: ours, wasmtime's HTTP host set up in two ways, and hyper without any component.
 //!
 //! Each server is a process of its own, so that its memory and its CPU time are known. All of
 //! them run side by side, and take turns at the same load: the machine's mood is the same for
 //! all, and ratios mean something.
 //!
 //! ```text
-//! cargo bench -p agave-host --bench serve [-- [--quick] [--only SERVER,…]]
+//! cargo bench -p agave-host --bench serve [-- [--quick] [--only SERVER,…] [--guests GUEST,…]]
 //! ```
 
 #[path = "../common/child.rs"]
@@ -17,7 +17,7 @@ mod load;
 mod servers;
 mod throughput;
 
-use servers::Column;
+use servers::{Column, Guest};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ struct Plan {
     warm_up: Duration,
     rounds: usize,
     columns: Vec<Column>,
+    guests: Vec<Guest>,
 }
 
 impl Plan {
@@ -36,6 +37,7 @@ impl Plan {
             warm_up: Duration::from_millis(400),
             rounds: 3,
             columns: Column::ALL.to_vec(),
+            guests: Guest::ALL.to_vec(),
         }
     }
 
@@ -74,15 +76,17 @@ fn run() -> Result<(), Failure> {
         arguments.next();
         return servers::serve(arguments);
     }
-    let (mut bench, mut quick, mut only) = (false, false, None);
+    let (mut bench, mut quick, mut only, mut guests) = (false, false, None, None);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             // From `cargo bench`. Without it this is a test that all of it works.
             "--bench" => bench = true,
             "--quick" => quick = true,
             "--only" => only = arguments.next(),
+            "--guests" => guests = arguments.next(),
             other => {
-                return Err(format!("unknown argument `{other}`: --quick, --only SERVER,…").into());
+                let known = "--quick, --only SERVER,…, --guests GUEST,…";
+                return Err(format!("unknown argument `{other}`: {known}").into());
             }
         }
     }
@@ -93,6 +97,12 @@ fn run() -> Result<(), Failure> {
     if let Some(names) = only {
         plan.columns = names.split(',').map(str::parse).collect::<Result<_, _>>()?;
     }
+    if let Some(names) = guests {
+        plan.guests = names.split(',').map(str::parse).collect::<Result<_, _>>()?;
+    }
     throughput::run(&plan)?;
-    fairness::run(&plan)
+    match plan.guests.contains(&Guest::Testbed) {
+        true => fairness::run(&plan),
+        false => Ok(()),
+    }
 }

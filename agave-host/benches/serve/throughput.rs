@@ -2,7 +2,7 @@
 
 use crate::child::Server;
 use crate::load::{Clients, Load};
-use crate::servers::{self, Column, Guest};
+use crate::servers::{self, Column, Guest, Settings};
 use crate::{Failure, Plan};
 use std::time::{Duration, Instant};
 
@@ -33,23 +33,32 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
         Column::Wasmtime.name()
     );
     println!(
-        "| guest | timeout | server | 1 connection | 16 connections | 64 connections | CPU µs | RSS MiB |"
+        "| guest | instances | timeout | server | 1 connection | 16 connections | 64 connections | CPU µs | RSS MiB |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
-    for guest in [Guest::HelloTiny, Guest::Hello] {
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for guest in [Guest::HelloTiny, Guest::Hello, Guest::HelloP3] {
+        if !plan.guests.contains(&guest) {
+            continue;
+        }
         for timeout in [None, Some(TIMEOUT)] {
-            group(plan, guest, timeout)?;
+            group(plan, guest, Settings::fresh(timeout))?;
+            if let Guest::HelloP3 = guest {
+                let reuse = true;
+                group(plan, guest, Settings { timeout, reuse })?;
+            }
         }
     }
     println!();
     Ok(())
 }
 
-fn group(plan: &Plan, guest: Guest, timeout: Option<Duration>) -> Result<(), Failure> {
-    let columns = &plan.columns;
+fn group(plan: &Plan, guest: Guest, settings: Settings) -> Result<(), Failure> {
+    let columns: Vec<Column> = (plan.columns.iter().copied())
+        .filter(|column| column.serves(guest))
+        .collect();
     let servers = columns
         .iter()
-        .map(|column| servers::start(*column, guest, timeout))
+        .map(|column| servers::start(*column, guest, settings))
         .collect::<Result<Vec<_>, _>>()?;
     // By server, then by connections, then by round.
     let mut cells: Vec<[Vec<Cell>; 3]> = columns.iter().map(|_| Default::default()).collect();
@@ -72,14 +81,17 @@ fn group(plan: &Plan, guest: Guest, timeout: Option<Duration>) -> Result<(), Fai
         }
     }
     for (column, by_connections) in columns.iter().zip(cells) {
-        row(*column, guest, timeout, by_connections);
+        row(*column, guest, settings, by_connections);
     }
     Ok(())
 }
 
-fn row(column: Column, guest: Guest, timeout: Option<Duration>, cells: [Vec<Cell>; 3]) {
+fn row(column: Column, guest: Guest, settings: Settings, cells: [Vec<Cell>; 3]) {
+    let timeout = settings.timeout;
     let timeout = timeout.map_or("none".into(), |timeout| format!("{} s", timeout.as_secs()));
-    print!("| {} | {timeout} | {} |", guest.name(), column.name());
+    let (guest, column) = (guest.name(), column.name());
+    let instances = if settings.reuse { "reused" } else { "fresh" };
+    print!("| {guest} | {instances} | {timeout} | {column} |");
     let cells = cells.map(|rounds| Plan::median(rounds, |cell| cell.ratio_or_rate()));
     for cell in &cells {
         let Cell {

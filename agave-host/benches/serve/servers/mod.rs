@@ -44,6 +44,11 @@ impl Column {
             Self::Agave => "agave",
         }
     }
+
+    /// Whether it can serve `guest`.
+    pub(crate) fn serves(self, guest: Guest) -> bool {
+        self != Self::WasmtimeTuned || guest != Guest::HelloP3
+    }
 }
 
 impl FromStr for Column {
@@ -59,21 +64,26 @@ impl FromStr for Column {
 }
 
 /// A component to serve.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Guest {
     /// Hello world on no library at all.
     HelloTiny,
     /// Hello world on Rust's standard library.
     Hello,
+    /// Hello world of WASI 0.3, on no library at all.
+    HelloP3,
     /// A program with a route that computes.
     Testbed,
 }
 
 impl Guest {
+    pub(crate) const ALL: [Self; 4] = [Self::HelloTiny, Self::Hello, Self::HelloP3, Self::Testbed];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::HelloTiny => "hello_tiny",
             Self::Hello => "hello",
+            Self::HelloP3 => "hello_p3",
             Self::Testbed => "testbed",
         }
     }
@@ -89,38 +99,58 @@ impl FromStr for Guest {
     type Err = Failure;
 
     fn from_str(name: &str) -> Result<Self, Failure> {
-        let guests = [Self::HelloTiny, Self::Hello, Self::Testbed];
-        let guest = guests.into_iter().find(|guest| guest.name() == name);
+        let guest = Self::ALL.into_iter().find(|guest| guest.name() == name);
         guest.ok_or_else(|| format!("no guest `{name}`").into())
     }
 }
 
+/// How a server treats its guests.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) timeout: Option<Duration>,
+    /// Whether an instance answers several requests, as many as wasmtime has for a default with
+    /// WASI 0.3.
+    pub(crate) reuse: bool,
+}
+
+impl Settings {
+    /// A fresh instance a request.
+    pub(crate) fn fresh(timeout: Option<Duration>) -> Self {
+        Self {
+            timeout,
+            reuse: false,
+        }
+    }
+}
+
+/// How many requests an instance of WASI 0.3 has where it is reused, and how many at once.
+const REUSE: usize = 128;
+const AT_ONCE: usize = 16;
+
 /// Starts a server.
-pub(crate) fn start(
-    column: Column,
-    guest: Guest,
-    timeout: Option<Duration>,
-) -> Result<Server, Failure> {
-    let timeout = timeout.map_or(0, |timeout| timeout.as_secs());
-    Server::start(&[column.name(), guest.name(), &timeout.to_string()])
+pub(crate) fn start(column: Column, guest: Guest, settings: Settings) -> Result<Server, Failure> {
+    let timeout = settings.timeout.map_or(0, |timeout| timeout.as_secs());
+    let reuse = settings.reuse.to_string();
+    Server::start(&[column.name(), guest.name(), &timeout.to_string(), &reuse])
 }
 
 /// Runs the server that the arguments name; it tells its address on standard output, and does
 /// not end.
 pub(crate) fn serve(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
-    let mut next = || arguments.next().ok_or("a server needs three arguments");
+    let mut next = || arguments.next().ok_or("a server needs four arguments");
     let (column, guest, timeout) = (next()?.parse()?, next()?.parse()?, next()?.parse()?);
+    let reuse = next()?.parse()?;
     end_with_parent();
     let timeout = (timeout > 0).then_some(Duration::from_secs(timeout));
-    run(column, guest, timeout)
+    run(column, guest, Settings { timeout, reuse })
 }
 
-fn run(column: Column, guest: Guest, timeout: Option<Duration>) -> Result<(), Failure> {
+fn run(column: Column, guest: Guest, settings: Settings) -> Result<(), Failure> {
     match column {
         Column::Hyper => native::run(),
-        Column::Wasmtime => wasmtime_serve::run(&guest.component()?, timeout),
-        Column::WasmtimeTuned => wasmtime_tuned::run(&guest.component()?, timeout),
-        Column::Agave => agave::run(&guest.component()?, timeout),
+        Column::Wasmtime => wasmtime_serve::run(guest, settings),
+        Column::WasmtimeTuned => wasmtime_tuned::run(&guest.component()?, settings.timeout),
+        Column::Agave => agave::run(&guest.component()?, settings),
     }
 }
 

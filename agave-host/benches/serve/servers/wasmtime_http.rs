@@ -6,6 +6,7 @@ use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store, StoreLimits};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// A guest's state.
@@ -50,6 +51,15 @@ pub(crate) fn store(engine: &Engine, id: u64, epochs: bool) -> Store<State> {
         store.epoch_deadline_async_yield_and_update(1);
     }
     store
+}
+
+/// Compiles and links a component of WASI 0.3.
+pub(crate) fn load_p3(engine: &Engine, component: &[u8]) -> wasmtime::Result<ServicePre<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    let component = Component::from_binary(engine, component)?;
+    ServicePre::new(linker.instantiate_pre(&component)?)
 }
 
 /// Compiles and links.

@@ -1,6 +1,8 @@
 //! wasmtime's HTTP host with the settings of `wasmtime serve`: its defaults.
 
+use super::{AT_ONCE, REUSE, Settings};
 use super::wasmtime_http::{self as common, State};
+use super::Guest;
 use crate::Failure;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,8 +24,11 @@ use wasmtime_wasi_http::handler::{
 /// How often epochs tick, which they do only for a timeout.
 const TICK: Duration = Duration::from_millis(50);
 
-pub(crate) fn run(component: &[u8], timeout: Option<Duration>) -> Result<(), Failure> {
+pub(crate) fn run(guest: Guest, settings: Settings) -> Result<(), Failure> {
+    let Settings { timeout, reuse } = settings;
+    let component = guest.component()?;
     let mut config = Config::new();
+    config.wasm_component_model_async(true);
     config.allocation_strategy(InstanceAllocationStrategy::pooling());
     config.epoch_interruption(timeout.is_some());
     let engine = Engine::new(&config)?;
@@ -36,12 +41,16 @@ pub(crate) fn run(component: &[u8], timeout: Option<Duration>) -> Result<(), Fai
             }
         });
     }
-    let program = ProxyPre::P2(common::load(&engine, component)?);
+    let program = match guest {
+        Guest::HelloP3 => ProxyPre::P3(common::load_p3(&engine, &component)?),
+        _ => ProxyPre::P2(common::load(&engine, &component)?),
+    };
     let handler = ProxyHandler::new(Handler {
         engine,
         program,
         requests: AtomicU64::new(0),
         timeout,
+        reuse,
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -66,6 +75,7 @@ struct Handler {
     program: ProxyPre<State>,
     requests: AtomicU64,
     timeout: Option<Duration>,
+    reuse: bool,
 }
 
 impl HandlerState for Handler {
@@ -87,6 +97,7 @@ impl HandlerState for Handler {
             },
             state: Worker {
                 timeout: self.timeout,
+                reuse: self.reuse,
             },
         })
     }
@@ -119,19 +130,23 @@ impl WorkerExpiration for Expiration {
     }
 }
 
-/// An instance, for one request.
+/// An instance.
 struct Worker {
     timeout: Option<Duration>,
+    reuse: bool,
 }
 
 impl WorkerState for Worker {
     type StoreData = State;
     type RequestData = ();
 
-    fn should_accept_request(&self, _: usize, so_far: usize) -> ShouldAccept {
-        match so_far {
-            0 => ShouldAccept::Yes,
-            _ => ShouldAccept::Never,
+    fn should_accept_request(&self, at_once: usize, so_far: usize) -> ShouldAccept {
+        match self.reuse {
+            _ if so_far == 0 => ShouldAccept::Yes,
+            true if so_far >= REUSE => ShouldAccept::Never,
+            true if at_once >= AT_ONCE => ShouldAccept::No,
+            true => ShouldAccept::Yes,
+            false => ShouldAccept::Never,
         }
     }
 
