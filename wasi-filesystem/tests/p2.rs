@@ -389,6 +389,24 @@ const CASES: &[Case] = &[
         Err(ErrorCode::NotDirectory),
         |s, d| call!(s, remove_directory_at(borrow(d), "file".into())),
     ),
+    (
+        "remove-directory-at",
+        "a link that leads outside",
+        Err(ErrorCode::NotDirectory),
+        |s, d| call!(s, remove_directory_at(borrow(d), "up".into())),
+    ),
+    (
+        "remove-directory-at",
+        "what a link to outside leads to",
+        Err(ErrorCode::NotPermitted),
+        |s, d| call!(s, remove_directory_at(borrow(d), "up/".into())),
+    ),
+    (
+        "remove-directory-at",
+        "what a link to a file leads to",
+        Err(ErrorCode::NotDirectory),
+        |s, d| call!(s, remove_directory_at(borrow(d), "link/".into())),
+    ),
     ("rename-at", "over a file", Ok(()), |s, d| {
         call!(
             s,

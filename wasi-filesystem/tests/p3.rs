@@ -3,6 +3,7 @@
 #![cfg(feature = "p3")]
 
 mod support;
+mod wrapped;
 
 #[path = "p3/drive.rs"]
 mod drive;
@@ -539,6 +540,30 @@ fn every_function_of_a_descriptor_does_what_it_says() {
             assert_eq!(outside.unwrap_err(), Code(ErrorCode::NotPermitted));
         });
     }
+}
+
+#[test]
+fn what_a_link_to_outside_leads_to_is_not_removed_by_a_backend_that_waits_either() {
+    let fs = Arc::new(MemFs::new(Arc::new(ManualClock::default())));
+    fs.symlink("..", "up").unwrap();
+    fs.create_dir_all("dir").unwrap();
+    let slow = Arc::new(wrapped::Slow(vfs::directory(fs)));
+    let mut guest = Guest::new(WasiFilesystemCtx::new().preopen(slow, "/"));
+    guest.run(async |fs| {
+        let root = fs.open(".", OpenFlags::empty(), READ | MUTATE).await;
+        let root = root.unwrap();
+        for (path, expected) in [
+            ("up/", Err(Code(ErrorCode::NotPermitted))),
+            ("up", Err(Code(ErrorCode::NotDirectory))),
+            ("dir/", Ok(())),
+            ("dir/", Err(Code(ErrorCode::NoEntry))),
+        ] {
+            let root = drive::borrow(&root);
+            let removed =
+                WasiFilesystem::remove_directory_at(fs.accessor(), root, path.into()).await;
+            assert_eq!(removed.unwrap().map_err(Code), expected, "{path}");
+        }
+    });
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::{
     DescriptorFlags, DescriptorStat, ErrorCode, MetadataHashValue, NewTimestamp, Object, OpenFlags,
     PathFlags, path,
 };
+use alloc::boxed::Box;
 use alloc::string::String;
 use wasi_io::Op;
 
@@ -198,9 +199,27 @@ impl Descriptor {
     /// `remove-directory-at`: removes an empty directory.
     ///
     /// # Errors
-    /// Those of [`Directory::remove_directory_at`].
+    /// - [`ErrorCode::NotPermitted`]: a symbolic link that leads outside, with a `/` at the end
+    ///   of `path`. Without it, and where it leads elsewhere, a link is no directory.
+    /// - Those of [`Directory::remove_directory_at`].
     pub fn remove_directory_at(&self, path: &str) -> Op<Result<()>> {
-        self.at(path, true, |dir| dir.remove_directory_at(path))
+        self.at(path, true, |dir| match dir.remove_directory_at(path) {
+            removed if !path.ends_with('/') => removed,
+            Op::Ready(Err(ErrorCode::NotDirectory)) => no_directory(dir, path),
+            Op::Ready(removed) => Op::Ready(removed),
+            Op::Pending(future) => {
+                let (this, path) = (self.clone(), String::from(path));
+                Op::Pending(Box::pin(async move {
+                    match (future.await, this.directory()) {
+                        (Err(ErrorCode::NotDirectory), Ok(dir)) => {
+                            let why = no_directory(dir, &path);
+                            why.finish().await
+                        }
+                        (removed, _) => removed,
+                    }
+                }))
+            }
+        })
     }
 
     fn directory(&self) -> Result<&dyn Directory> {
@@ -229,6 +248,15 @@ impl Descriptor {
             Err(code) => Op::failed(code),
         }
     }
+}
+
+/// The error of what is no directory at `path`, which says that it is one.
+fn no_directory(dir: &dyn Directory, path: &str) -> Op<Result<()>> {
+    dir.stat_at(PathFlags::SYMLINK_FOLLOW, path)
+        .map(|stat| match stat {
+            Err(code @ ErrorCode::NotPermitted) => Err(code),
+            _ => Err(ErrorCode::NotDirectory),
+        })
 }
 
 impl Place {
