@@ -2,10 +2,10 @@
 //! component for each connection, beside a native one on the same libraries.
 //!
 //! Each server is a process of its own, so that its memory and its CPU time are known. They take
-//! turns at the same load: the machine's mood is the same for both, and ratios mean something.
+//! turns at the same load: the machine's mood is the same for all, and ratios mean something.
 //!
 //! ```text
-//! cargo bench -p agave-host --bench websocket [-- [--only SERVER] [--rounds N]]
+//! cargo bench -p agave-host --bench websocket [-- [--only SERVER] [--rounds N] [MESSAGES…]]
 //! ```
 //!
 //! With `AGAVE_BENCH_QUICK` in the environment it does a part of it, once.
@@ -25,6 +25,8 @@ struct Plan {
     window: Duration,
     warm_up: Duration,
     rounds: usize,
+    /// None is all.
+    loads: Vec<String>,
     columns: Vec<Column>,
 }
 
@@ -45,7 +47,8 @@ fn run() -> Result<(), Failure> {
     if arguments.peek().is_some_and(|first| first == child::SERVER) {
         return servers::serve(arguments.skip(1));
     }
-    let (mut bench, mut rounds, mut columns) = (false, None, Vec::new());
+    let (mut bench, mut rounds) = (false, None);
+    let (mut loads, mut columns) = (Vec::new(), Vec::new());
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             // From `cargo bench`. Without it this is a test that all of it works.
@@ -55,8 +58,9 @@ fn run() -> Result<(), Failure> {
                 let name = arguments.next().ok_or("--only SERVER")?;
                 columns.push(name.parse::<Column>()?);
             }
+            other if !other.starts_with('-') => loads.push(argument),
             other => {
-                let known = "--only SERVER, --rounds N";
+                let known = "--only SERVER, --rounds N, MESSAGES…";
                 return Err(format!("unknown argument `{other}`: {known}").into());
             }
         }
@@ -73,6 +77,7 @@ fn run() -> Result<(), Failure> {
         window: Duration::from_millis(window),
         warm_up: Duration::from_millis(warm_up),
         rounds: rounds.unwrap_or(usual).max(1),
+        loads,
         columns,
     })
 }

@@ -7,10 +7,13 @@ use crate::{Failure, Plan};
 use std::time::Instant;
 
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
-/// In bytes.
-const MESSAGES: [(&str, usize); 2] = [("32 B", 32), ("16 KiB", 16 << 10)];
-/// One message there and back, and several one after another.
-const AT_ONCE: [usize; 2] = [1, 16];
+/// Name, length of a message in bytes, and messages that are sent at once.
+const LOADS: [(&str, usize, usize); 4] = [
+    ("32 B", 32, 1),
+    ("16 KiB", 16 << 10, 1),
+    ("16 times 32 B", 32, 16),
+    ("16 times 16 KiB", 16 << 10, 16),
+];
 
 /// Of [`Column::Native`], at [`GOAL_CONNECTIONS`].
 const GOAL: f64 = 0.5;
@@ -36,14 +39,14 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
         CONNECTIONS[CONNECTIONS.len() - 1],
         plan.rounds,
     );
-    print!("| message | at once | server |");
+    print!("| messages | server |");
     for connections in CONNECTIONS {
         print!(" {connections} |");
     }
     println!(" RSS | {GOAL}× at {GOAL_CONNECTIONS} |");
-    println!("|---|---|---|{}---|---|", "---|".repeat(CONNECTIONS.len()));
-    for at_once in AT_ONCE {
-        for (name, message) in MESSAGES {
+    println!("|---|---|{}---|---|", "---|".repeat(CONNECTIONS.len()));
+    for (name, message, at_once) in LOADS {
+        if plan.loads.is_empty() || plan.loads.iter().any(|it| it == name) {
             rows(plan, name, message, at_once)?;
         }
     }
@@ -78,7 +81,7 @@ fn rows(plan: &Plan, name: &str, message: usize, at_once: usize) -> Result<(), F
     let native = columns.iter().position(|it| *it == Column::Native);
     let native = native.map(|native| medians[native]);
     for (column, cells) in columns.iter().zip(medians) {
-        print!("| {name} | {at_once} | {} |", column.name());
+        print!("| {name} | {} |", column.name());
         for (at, cell) in cells.iter().enumerate() {
             let times = native.map_or(f64::NAN, |native| cell.rate / native[at].rate);
             let (rate, cpu) = (cell.rate / 1000.0, cell.cpu);

@@ -11,20 +11,18 @@ use std::str::FromStr;
 /// A column of the comparison.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Column {
-    /// hyper and tungstenite, without any component.
+    /// hyper and tungstenite without any component.
     Native,
-    NativeCores,
     /// Ours.
     Agave,
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 3] = [Self::Native, Self::NativeCores, Self::Agave];
+    pub(crate) const ALL: [Self; 2] = [Self::Native, Self::Agave];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
-            Self::NativeCores => "native-cores",
             Self::Agave => "agave",
         }
     }
@@ -54,7 +52,6 @@ pub(crate) fn serve(mut arguments: impl Iterator<Item = String>) -> Result<(), F
     end_with_parent();
     match column {
         Column::Native => native::run(),
-        Column::NativeCores => native::run_cores(),
         Column::Agave => agave::run(),
     }
 }

@@ -1,4 +1,5 @@
-//! hyper and tungstenite without any component: the most that a server could reach.
+//! hyper and tungstenite without any component, on an executor a core as ours: the most that a
+//! server could reach.
 
 use crate::Failure;
 use bytes::Bytes;
@@ -9,65 +10,60 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
-use std::io::{ErrorKind, Read, Result as IoResult, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::num::NonZero;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+use tokio::runtime;
+use tokio::sync::mpsc::{self, UnboundedSender};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
-/// As our server has it. tungstenite's own choice is 128 KiB, which it clears before each read.
-const BUFFER: usize = 16 << 10;
+/// As our server has it, with room for a frame's header. tungstenite's own choice is 128 KiB,
+/// which it clears before each read.
+const BUFFER: usize = (16 << 10) + 14;
 
+/// Gives each connection to one of the cores in turn.
 pub(crate) fn run() -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let listener = TcpListener::bind(super::ANY_PORT).await?;
-        println!("{}", listener.local_addr()?);
-        loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            tokio::spawn(serve(stream));
-        }
-    })
-}
-
-pub(crate) fn run_cores() -> Result<(), Failure> {
-    let senders: Vec<_> = (0..2)
-        .map(|_| {
-            let (sender, mut receiver) =
-                tokio::sync::mpsc::unbounded_channel::<std::net::TcpStream>();
-            std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .unwrap();
-                runtime.block_on(async {
-                    while let Some(stream) = receiver.recv().await {
-                        tokio::spawn(serve(TcpStream::from_std(stream).unwrap()));
-                    }
-                })
-            });
-            sender
-        })
-        .collect();
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let cores = std::iter::repeat_with(start_core).take(cores);
+    let cores = cores.collect::<io::Result<Vec<_>>>()?;
     let listener = std::net::TcpListener::bind(super::ANY_PORT)?;
     println!("{}", listener.local_addr()?);
-    for sender in senders.iter().cycle() {
+    for core in cores.iter().cycle() {
         let (stream, _) = listener.accept()?;
-        stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        sender.send(stream)?;
+        core.send(stream)?;
     }
     Ok(())
 }
 
+/// A core's inbox.
+fn start_core() -> io::Result<UnboundedSender<std::net::TcpStream>> {
+    let (sender, mut streams) = mpsc::unbounded_channel();
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            while let Some(stream) = streams.recv().await {
+                if let Ok(stream) = TcpStream::from_std(stream) {
+                    tokio::spawn(serve(stream));
+                }
+            }
+        });
+    });
+    Ok(sender)
+}
+
 /// Serves one connection until its client leaves.
 async fn serve(stream: TcpStream) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
     let connection = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service_fn(upgrade))
         .with_upgrades();
@@ -141,7 +137,7 @@ struct Polled<'a, 'b, T> {
     cx: &'a mut Context<'b>,
 }
 
-fn ready<R>(poll: Poll<IoResult<R>>) -> IoResult<R> {
+fn ready<R>(poll: Poll<io::Result<R>>) -> io::Result<R> {
     match poll {
         Poll::Ready(result) => result,
         Poll::Pending => Err(ErrorKind::WouldBlock.into()),
@@ -149,7 +145,7 @@ fn ready<R>(poll: Poll<IoResult<R>>) -> IoResult<R> {
 }
 
 impl<T: AsyncRead + Unpin> Read for Polled<'_, '_, T> {
-    fn read(&mut self, bytes: &mut [u8]) -> IoResult<usize> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let mut buf = ReadBuf::new(bytes);
         ready(Pin::new(&mut *self.io).poll_read(self.cx, &mut buf))?;
         Ok(buf.filled().len())
@@ -157,11 +153,11 @@ impl<T: AsyncRead + Unpin> Read for Polled<'_, '_, T> {
 }
 
 impl<T: AsyncWrite + Unpin> Write for Polled<'_, '_, T> {
-    fn write(&mut self, bytes: &[u8]) -> IoResult<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         ready(Pin::new(&mut *self.io).poll_write(self.cx, bytes))
     }
 
-    fn flush(&mut self) -> IoResult<()> {
+    fn flush(&mut self) -> io::Result<()> {
         ready(Pin::new(&mut *self.io).poll_flush(self.cx))
     }
 }
