@@ -202,3 +202,6 @@ impl terminal_output::HostTerminalOutput for WasiCliCtxView<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
