@@ -1,11 +1,13 @@
 //! Programs that run and end, by the library alone: memory backends, on a bare executor.
 
 use agave_host::{Ctx, Host, Limits, LoadError, Program, RunError};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Waker};
 use wasi_cli::memory::{Input, Output};
 use wasi_cli::{Exit, LineOutput, WasiCliCtx};
 use wasi_clocks::WasiClocksCtx;
+use wasi_http::websocket::memory::{Service, pair};
+use wasi_http::websocket::{CloseStatus, Connection, ErrorCode, Established, Message};
 use wasi_random::WasiRandomCtx;
 
 fn program() -> &'static Program {
@@ -82,6 +84,53 @@ fn a_program_whose_time_is_up_is_told_from_one_that_trapped() {
         let (result, _) = run(words, "", Limits::new().timeout(Some(50_000_000)));
         assert!(result.unwrap_err().is_timeout(), "{words:?}");
     }
+}
+
+/// What the peer of the one connection that `ws_echo` makes gets, and how the run ended. The
+/// peer says nothing, or closes the connection.
+fn as_client(answers: bool) -> (Result<Exit, RunError>, Vec<Message>, ErrorCode) {
+    let peer = Arc::new(Mutex::new(None));
+    let held = peer.clone();
+    let connector = Service::new(move |_, limits| {
+        let (here, there) = pair(limits.queue);
+        let mut there = Connection::new(Box::new(there), None, limits);
+        if answers {
+            there.close(None)?;
+        }
+        *held.lock().unwrap() = Some(there);
+        Ok(Established {
+            socket: Box::new(here),
+            subprotocol: None,
+        })
+    });
+    let program = load(include_bytes!("guests/ws_echo.wasm"));
+    let ctx = Ctx::builder()
+        .cli(WasiCliCtx::new("ws_echo").args(["ws://peer.test/", "hello"]))
+        .websocket_connector(Arc::new(connector))
+        .limits(Limits::new().timeout(Some(100_000_000)));
+    let result = pollster::block_on(program.run(ctx.build()));
+    let mut peer = peer.lock().unwrap().take().expect("it connected");
+    let mut messages = Vec::new();
+    loop {
+        match peer.receive() {
+            Ok(message) => messages.push(message.expect("the end is there")),
+            Err(end) => return (result, messages, end),
+        }
+    }
+}
+
+#[test]
+fn websockets_of_a_program_that_fails_close_with_1011() {
+    let (result, messages, end) = as_client(false);
+    assert!(result.unwrap_err().is_timeout());
+    assert_eq!(messages, [Message::Text("hello".into())]);
+    let (code, reason) = (1011, String::new());
+    let failed = ErrorCode::ClosedByPeer(Some(CloseStatus { code, reason }));
+    assert_eq!(end, failed);
+    // The other way round it knows how it ended, and ends by itself.
+    let (result, messages, end) = as_client(true);
+    assert_eq!(result.unwrap(), Exit::new(0));
+    assert_eq!((messages, end), (Vec::new(), ErrorCode::ClosedHere));
 }
 
 #[test]

@@ -289,6 +289,9 @@ fn start(service: &Arc<Inner>, export: ComponentExportIndex, core: usize, first:
             let mut run = pin!(run);
             poll_fn(|cx| watch.poll(cx, run.as_mut())).await
         };
+        if result.is_err() || watch.lost {
+            store.data_mut().fail_connections();
+        }
         // All that the guest held is freed before anybody is told.
         drop(store);
         watch.end(result);
