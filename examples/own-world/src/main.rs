@@ -1,102 +1,14 @@
-//! A world of one's own over Agave's bindings: `with:` maps the packages of WASI onto the
-//! crates that implement them, so that an `output-stream` of this world is theirs.
+//! Worlds of one's own over Agave's bindings: `with:` maps the packages of WASI onto the crates
+//! that implement them, so that their types are the same.
 
-use wasi_clocks::manual::ManualClock;
-use wasi_clocks::p2::{WasiClocksCtxView, WasiClocksView};
-use wasi_clocks::{MonotonicClock as _, WasiClocksCtx};
-use wasi_io::memory::Output;
-use wasi_io::p2::{WasiIoCtxView, WasiIoView};
-use wasi_io::{DynOutputStream, WasiIoCtx};
-use wasmtime::component::{Component, HasSelf, Linker, Resource, ResourceTable};
-use wasmtime::{Config, Engine, Result, Store};
+mod p2;
+mod p3;
 
-mod bindings {
-    wasmtime::component::bindgen!({
-        path: "wit",
-        world: "plugin",
-        with: {
-            "wasi:clocks": wasi_clocks::p2::bindings::wasi::clocks,
-            "wasi:io": wasi_io::p2::bindings::wasi::io,
-        },
-        imports: { default: trappable },
-        exports: { default: async },
-    });
-}
-
-use bindings::Plugin;
-
-struct State {
-    table: ResourceTable,
-    io: WasiIoCtx,
-    clocks: WasiClocksCtx,
-    log: Output,
-}
-
-impl WasiIoView for State {
-    fn io(&mut self) -> WasiIoCtxView<'_> {
-        WasiIoCtxView {
-            ctx: &self.io,
-            table: &mut self.table,
-        }
-    }
-}
-
-impl WasiClocksView for State {
-    fn clocks(&mut self) -> WasiClocksCtxView<'_> {
-        WasiClocksCtxView {
-            ctx: &self.clocks,
-            table: &mut self.table,
-        }
-    }
-}
-
-impl bindings::example::logger::log::Host for State {
-    fn open(&mut self, _name: String) -> Result<Resource<DynOutputStream>> {
-        Ok(self.table.push(DynOutputStream::new(self.log.clone()))?)
-    }
-}
-
-/// Runs `plugin` at a time of our choice; gives what it returned and what it logged.
-fn run(plugin: &[u8], now: u64) -> Result<(u64, Vec<u8>)> {
-    let engine = Engine::new(&Config::new())?;
-    let component = Component::new(&engine, plugin)?;
-    let mut linker = Linker::<State>::new(&engine);
-    wasi_io::p2::add_to_linker(&mut linker)?;
-    wasi_clocks::p2::add_to_linker(&mut linker)?;
-    bindings::example::logger::log::add_to_linker::<_, HasSelf<State>>(&mut linker, |s| s)?;
-
-    let clock = ManualClock::default();
-    clock.advance(now);
-    assert_eq!(clock.now(), now);
-    let log = Output::new(1 << 10);
-    let state = State {
-        table: ResourceTable::new(),
-        io: WasiIoCtx::new(),
-        clocks: WasiClocksCtx::new(clock.clone(), clock),
-        log: log.clone(),
-    };
-    let mut store = Store::new(&engine, state);
-    let told = pollster::block_on(async {
-        let plugin = Plugin::instantiate_async(&mut store, &component, &linker).await?;
-        plugin.call_report(&mut store).await
-    })?;
-    Ok((told, log.contents()))
-}
-
-fn main() -> Result<()> {
-    let (told, log) = run(include_bytes!("plugin.wat"), 42)?;
-    println!(
-        "the plug-in says {told}, and logged {:?}",
-        String::from_utf8_lossy(&log)
-    );
+fn main() -> wasmtime::Result<()> {
+    let (told, log) = p2::run(include_bytes!("plugin-p2.wat"), 42)?;
+    let log = String::from_utf8_lossy(&log);
+    println!("the plug-in of WASI 0.2 says {told}, and logged {log:?}");
+    let (told, stamps) = p3::run(include_bytes!("plugin-p3.wat"), 42_000_000_007)?;
+    println!("the plug-in of WASI 0.3 says {told}, and put down {stamps:?}");
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_plugin_reads_our_clock_and_writes_to_our_log() {
-        let (told, log) = super::run(include_bytes!("plugin.wat"), 1234).unwrap();
-        assert_eq!((told, &log[..]), (1234, &b"tick\n"[..]));
-    }
 }
