@@ -8,6 +8,8 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use wac_graph::types::Package;
+use wac_graph::{CompositionGraph, EncodeOptions, plug};
 
 /// What a guest in C needs, as Debian names it.
 const C_PACKAGES: &str = "clang lld wasi-libc libclang-rt-dev-wasm32";
@@ -34,6 +36,9 @@ enum Source {
     C(&'static str),
     /// One file of WebAssembly text, in the guest's folder.
     Wat(&'static str),
+    /// Two components on WASI 0.3, by the names of what is built: what the first imports and
+    /// the second exports goes from the second to the first.
+    Composed(&'static str, &'static str),
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -56,7 +61,7 @@ impl Target {
     }
 }
 
-const GUESTS: [Guest; 17] = [
+const GUESTS: [Guest; 18] = [
     Guest {
         folder: "ai-agent-sockets",
         shared: &["ai-agent"],
@@ -128,6 +133,14 @@ const GUESTS: [Guest; 17] = [
         file: "middleware_p3.wasm",
         committed: "agave-host/tests/guests",
         max_size: 160 * 1024,
+    },
+    Guest {
+        folder: "middleware-p3",
+        shared: &["testbed-p3"],
+        source: Source::Composed("middleware_p3.wasm", "testbed_p3.wasm"),
+        file: "composed_p3.wasm",
+        committed: "agave-host/tests/guests",
+        max_size: 400 * 1024,
     },
     Guest {
         folder: "testbed",
@@ -260,13 +273,14 @@ fn build_all(root: &Path) -> Result<Vec<(&'static Guest, Vec<u8>)>> {
     for guest in &GUESTS {
         let read =
             |path: PathBuf| fs::read(&path).with_context(|| format!("reading {}", path.display()));
+        let built_by_cargo =
+            |target: Target, file| read(target_dir.join(target.name()).join("release").join(file));
         let bytes = match guest.source {
-            Source::Cargo(target) => read(
-                target_dir
-                    .join(target.name())
-                    .join("release")
-                    .join(guest.file),
-            )?,
+            Source::Cargo(target) => built_by_cargo(target, guest.file)?,
+            Source::Composed(outer, inner) => {
+                let [outer, inner] = [outer, inner].map(|it| built_by_cargo(Target::Wasip3, it));
+                compose(outer?, inner?).with_context(|| format!("composing {}", guest.file))?
+            }
             Source::C(_) => read(c.join(guest.file))?,
             Source::Wat(file) => {
                 wat::parse_file(root.join("guests").join(guest.folder).join(file))?
@@ -282,6 +296,17 @@ fn build_all(root: &Path) -> Result<Vec<(&'static Guest, Vec<u8>)>> {
         built.push((guest, bytes));
     }
     Ok(built)
+}
+
+/// One component of two: `outer` gets what it imports and `inner` exports from there.
+fn compose(outer: Vec<u8>, inner: Vec<u8>) -> Result<Vec<u8>> {
+    let mut graph = CompositionGraph::new();
+    let [outer, inner] = [("agave:outer", outer), ("agave:inner", inner)].map(|(name, bytes)| {
+        let package = Package::from_bytes(name, None, bytes, graph.types_mut())?;
+        anyhow::Ok(graph.register_package(package)?)
+    });
+    plug(&mut graph, vec![inner?], outer?)?;
+    Ok(graph.encode(EncodeOptions::default())?)
 }
 
 /// Builds the guests in C into the folder `out`.
@@ -400,10 +425,15 @@ fn sources(root: &Path, guest: &Guest) -> Result<String> {
     for folder in guest.shared {
         paths.extend(files::below(&guests.join(folder))?);
     }
-    if let Source::Cargo(target) = guest.source {
-        if target != Target::Wasip1 {
-            paths.extend(files::below(&guests.join("wit"))?);
-        }
+    let (cargo, wit) = match guest.source {
+        Source::Cargo(target) => (true, target != Target::Wasip1),
+        Source::Composed(..) => (true, true),
+        Source::C(_) | Source::Wat(_) => (false, false),
+    };
+    if wit {
+        paths.extend(files::below(&guests.join("wit"))?);
+    }
+    if cargo {
         paths.extend(["Cargo.toml", "Cargo.lock"].map(|name| guests.join(name)));
     }
     // Text for readers, and what `cargo component` leaves behind.

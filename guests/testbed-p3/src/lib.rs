@@ -31,7 +31,7 @@ mod bindings {
 }
 
 use bindings::exports::wasi::http::handler::Guest;
-use bindings::wasi::http::types::{self, ErrorCode, Response};
+use bindings::wasi::http::types::{self, ErrorCode, Fields, HeaderError, Response};
 use reply::text;
 use request::Request;
 use std::fmt::Write as _;
@@ -46,6 +46,7 @@ impl Guest for Testbed {
             "/hello" => text(200, "hello\n"),
             "/status" => status(&request),
             "/headers" => headers(&request),
+            "/badheaders" => bad_headers(),
             "/count" => shared::counted(),
             "/error" => Err(ErrorCode::LoopDetected),
             "/trap" => waits::trap(&request).await,
@@ -96,5 +97,36 @@ fn headers(request: &Request) -> Result<Response, ErrorCode> {
     for (name, value) in inner.get_headers().copy_all() {
         writeln!(lines, "header {name}: {}", value.escape_ascii()).unwrap();
     }
+    text(200, &lines)
+}
+
+/// What the host says to headers that it must refuse.
+fn bad_headers() -> Result<Response, ErrorCode> {
+    let mut lines = String::new();
+    let mut say = |what: &str, result: Result<(), HeaderError>| {
+        writeln!(lines, "{what}: {result:?}").unwrap();
+    };
+    let fields = Fields::new();
+    say("plain", fields.append("x-plain", b"a"));
+    say("empty name", fields.append("", b"a"));
+    say("space in name", fields.append("x y", b"a"));
+    say("newline in value", fields.append("x-y", b"a\r\nb: c"));
+    say("set newline", fields.set("x-y", &[b"a\nb".to_vec()]));
+    for name in [
+        "connection",
+        "Host",
+        "keep-alive",
+        "transfer-encoding",
+        "upgrade",
+    ] {
+        say(name, fields.append(name, b"a"));
+    }
+    say("delete bad name", fields.delete("x y"));
+    let list = [("x y".to_string(), b"a".to_vec())];
+    say("from-list bad name", Fields::from_list(&list).map(drop));
+    let (_, none) = bindings::wit_future::new(|| Ok(None));
+    let reply = Response::new(fields, None, none).0;
+    say("immutable append", reply.get_headers().append("x-z", b"a"));
+    say("immutable delete", reply.get_headers().delete("x-plain"));
     text(200, &lines)
 }
