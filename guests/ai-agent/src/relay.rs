@@ -309,3 +309,233 @@ impl<N: Network> Relay<N> {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    thread_local! {
+        static NOW: Cell<u64> = const { Cell::new(0) };
+        /// What the network does next, and how long that takes, in seconds.
+        static NAMES: RefCell<VecDeque<(u64, Result<Vec<IpAddr>, Failure>)>> =
+            const { RefCell::new(VecDeque::new()) };
+        static CONNECTS: RefCell<VecDeque<(u64, Result<(), Failure>)>> =
+            const { RefCell::new(VecDeque::new()) };
+        static REPLY: RefCell<VecDeque<(u64, Result<Option<usize>, Stop>)>> =
+            const { RefCell::new(VecDeque::new()) };
+        static SEND_ERROR: RefCell<Option<String>> = const { RefCell::new(None) };
+    }
+
+    /// A network that does what it was told before, at once.
+    struct Script;
+
+    /// Takes `seconds`, or what there is until the deadline.
+    fn pass(seconds: u64, deadline: Deadline) -> bool {
+        let then = NOW.get() + seconds * SECOND;
+        NOW.set(then.min(deadline.0).max(NOW.get()));
+        then <= deadline.0
+    }
+
+    impl Network for Script {
+        type Connection = ();
+        type Exchange = Self;
+
+        fn now() -> u64 {
+            NOW.get()
+        }
+
+        async fn resolve(_: &str, deadline: Deadline) -> Result<Vec<IpAddr>, Failure> {
+            let (seconds, result) = NAMES.with_borrow_mut(|it| it.pop_front()).unwrap();
+            match pass(seconds, deadline) {
+                true => result,
+                false => Err(Failure::Timeout),
+            }
+        }
+
+        async fn connect(_: SocketAddr, deadline: Deadline) -> Result<(), Failure> {
+            let (seconds, result) = CONNECTS.with_borrow_mut(|it| it.pop_front()).unwrap();
+            match pass(seconds, deadline) {
+                true => result,
+                false => Err(Failure::Timeout),
+            }
+        }
+
+        fn exchange((): (), _: &[u8], _: bool) -> Self {
+            Self
+        }
+    }
+
+    impl Exchange for Script {
+        async fn next(&mut self, deadline: Deadline) -> Result<Option<Vec<u8>>, Stop> {
+            let next = REPLY.with_borrow_mut(|it| it.pop_front());
+            let (seconds, result) = next.unwrap_or((0, Ok(None)));
+            match pass(seconds, deadline) {
+                true => result.map(|bytes| bytes.map(|n| vec![b'x'; n])),
+                false => {
+                    REPLY.with_borrow_mut(|it| it.push_front((seconds, result)));
+                    Err(Stop::Expired)
+                }
+            }
+        }
+
+        fn send_error(&self) -> Option<String> {
+            SEND_ERROR.with_borrow(Clone::clone)
+        }
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("the script never waits"),
+        }
+    }
+
+    fn begin(host: &str) -> (Result<Relay<Script>, (u16, String)>, Option<String>) {
+        let host = host.into();
+        let mut notice = None;
+        let relay = run(Relay::begin(
+            &Peer { host, port: 7 },
+            b"",
+            true,
+            &mut notice,
+        ));
+        let relay = relay.map_err(|refusal| (refusal.status, refusal.message));
+        (relay, notice)
+    }
+
+    fn other<T>(name: &str) -> Result<T, Failure> {
+        Err(Failure::Other(name.into()))
+    }
+
+    #[test]
+    fn a_name_without_addresses_is_refused_and_example_com_falls_back() {
+        for (host, answer, status) in [
+            ("a.test", (0, other("name-unresolvable")), 502),
+            ("a.test", (0, Ok(vec![])), 502),
+            ("a.test", (11, Ok(vec![])), 504),
+            ("Example.com.", (0, other("access-denied")), 200),
+            ("example.com", (11, Ok(vec![])), 200),
+        ] {
+            NAMES.set([answer].into());
+            // A silent resolver leaves the fallback the half of the time.
+            CONNECTS.set([(2, Ok(()))].into());
+            REPLY.set([(0, Ok(Some(1)))].into());
+            let (relay, notice) = begin(host);
+            let got = relay.map_or_else(|it| it.0, |_| 200);
+            assert_eq!(got, status, "{host}");
+            assert_eq!(notice.is_some(), status == 200, "{host}: {notice:?}");
+        }
+    }
+
+    #[test]
+    fn each_address_gets_an_equal_share_of_the_time_that_is_left() {
+        let addresses = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"];
+        let addresses: Vec<IpAddr> = addresses.map(|it| it.parse().unwrap()).into();
+        NAMES.set([(2, Ok(addresses))].into());
+        // Of 8 s, 2 each; what one leaves the others have.
+        CONNECTS.set(
+            [
+                (99, Ok(())),
+                (0, other("connection-refused")),
+                (3, Ok(())),
+                (99, Ok(())),
+            ]
+            .into(),
+        );
+        REPLY.set([(0, Ok(Some(5))), (0, Ok(None))].into());
+        let (relay, notice) = begin("a.test");
+        let relay = relay.unwrap_or_else(|told| panic!("{told:?}"));
+        assert!(relay.ended && notice.is_none());
+        assert_eq!(relay.beginning, b"xxxxx");
+        assert_eq!(CONNECTS.with_borrow(VecDeque::len), 1);
+        assert_eq!(NOW.get(), (2 + 2 + 3) * SECOND);
+    }
+
+    #[test]
+    fn only_silence_everywhere_is_a_504() {
+        let both: Vec<IpAddr> = ["192.0.2.1", "2001:db8::1"]
+            .map(|it| it.parse().unwrap())
+            .into();
+        for (connects, expected) in [
+            (
+                [(99, Ok(())), (99, Ok(()))],
+                (504, "192.0.2.1:7 timeout, [2001:db8::1]:7 timeout"),
+            ),
+            (
+                [(99, Ok(())), (0, other("connection-refused"))],
+                (
+                    502,
+                    "192.0.2.1:7 timeout, [2001:db8::1]:7 connection-refused",
+                ),
+            ),
+        ] {
+            NAMES.set([(0, Ok(both.clone()))].into());
+            CONNECTS.set(connects.into());
+            let (status, causes) = expected;
+            let told = format!("Could not connect to a.test:7: {causes}.");
+            assert_eq!(begin("a.test").0.err(), Some((status, told)));
+        }
+    }
+
+    #[test]
+    fn a_reply_is_held_up_to_its_first_pause_and_no_longer_than_a_mebibyte() {
+        for (reply, send_error, expected) in [
+            (vec![(9, Ok(Some(3))), (0, Ok(None))], None, Ok((3, true))),
+            (vec![(9, Ok(Some(3))), (1, Ok(None))], None, Ok((3, false))),
+            (
+                vec![(0, Ok(Some(1))), (0, Ok(Some(MAX_REPLY - 1)))],
+                None,
+                Ok((MAX_REPLY, true)),
+            ),
+            (
+                vec![(0, Ok(Some(1))), (0, Ok(Some(MAX_REPLY)))],
+                None,
+                Err(502),
+            ),
+            (vec![(0, Ok(None))], None, Err(502)),
+            (vec![(0, Ok(None))], Some("connection-reset"), Err(502)),
+            (vec![(11, Ok(Some(1)))], None, Err(504)),
+            (vec![(0, Err(Stop::Broken("x".into())))], None, Err(502)),
+            (
+                vec![(0, Ok(Some(1))), (0, Err(Stop::Broken("x".into())))],
+                None,
+                Err(502),
+            ),
+        ] {
+            CONNECTS.set([(0, Ok(()))].into());
+            REPLY.set(reply.clone().into());
+            SEND_ERROR.set(send_error.map(Into::into));
+            let got = begin("192.0.2.1").0;
+            let got = got
+                .map(|it| (it.beginning.len(), it.ended))
+                .map_err(|it| it.0);
+            assert_eq!(got, expected, "{reply:?} {send_error:?}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_reply_may_pause_for_ten_seconds_and_has_the_same_bound() {
+        for (rest, expected) in [
+            (vec![(10, Ok(Some(2))), (10, Ok(None))], Ok(3)),
+            (vec![(11, Ok(Some(2)))], Err(504)),
+            (vec![(1, Ok(Some(MAX_REPLY)))], Err(502)),
+            (vec![(1, Err(Stop::Broken("x".into())))], Err(502)),
+        ] {
+            CONNECTS.set([(0, Ok(()))].into());
+            let first = (0, Ok(Some(1)));
+            REPLY.set([first].into_iter().chain(rest.clone()).collect());
+            let relay = begin("192.0.2.1")
+                .0
+                .unwrap_or_else(|told| panic!("{told:?}"));
+            assert!(!relay.ended, "{rest:?}");
+            let whole = run(relay.whole()).map(|it| it.len());
+            assert_eq!(whole.map_err(|it| it.status), expected, "{rest:?}");
+        }
+    }
+}
