@@ -112,6 +112,7 @@ pub(super) struct Worker {
     core: usize,
     clocks: WasiClocksCtx,
     timeout: Option<Duration>,
+    idle_timeout: Duration,
     desk: Mutex<Desk>,
 }
 
@@ -138,6 +139,8 @@ struct Desk {
     /// Of a client that was served while the guest may go on: released when that has nothing
     /// to do.
     hold: Option<Box<dyn Send>>,
+    /// When it looks again by itself.
+    alarm: Option<Instant>,
     waker: Option<Waker>,
 }
 
@@ -147,7 +150,12 @@ struct Flight {
 }
 
 impl Worker {
-    fn new(core: usize, clocks: WasiClocksCtx, timeout: Option<Duration>) -> Arc<Self> {
+    fn new(
+        core: usize,
+        clocks: WasiClocksCtx,
+        timeout: Option<Duration>,
+        idle_timeout: Duration,
+    ) -> Arc<Self> {
         let desk = Desk {
             inbox: VecDeque::new(),
             flights: Vec::new(),
@@ -161,12 +169,14 @@ impl Worker {
             idle: false,
             limit: None,
             hold: None,
+            alarm: None,
             waker: None,
         };
         Arc::new(Self {
             core,
             clocks,
             timeout,
+            idle_timeout,
             desk: Mutex::new(desk),
         })
     }
@@ -221,7 +231,13 @@ impl Worker {
             true => hold,
             false => mem::replace(&mut desk.hold, hold),
         };
-        let waker = match left || desk.retired {
+        // With none in hand it ends in time, if it looks by then.
+        let looks = |at: Instant| at <= self.clocks.now().saturating_add(self.idle_timeout);
+        let rests = desk.idle
+            && desk.inbox.is_empty()
+            && desk.flights.iter().all(|it| it.exchange.is_over())
+            && !desk.alarm.is_some_and(looks);
+        let waker = match left || desk.retired || rests {
             true => desk.waker.take(),
             false => None,
         };
@@ -270,7 +286,7 @@ fn start(service: &Arc<Inner>, export: ComponentExportIndex, core: usize, first:
     let executor = service.executor.clone();
     let mut store = state.into_store(service.pre.engine(), move || executor.yield_now());
     let (clocks, timeout, interruptions) = store.data_mut().begin_untimed();
-    let worker = Worker::new(core, clocks, timeout);
+    let worker = Worker::new(core, clocks, timeout, service.shared.idle_timeout);
     worker.begin(&mut worker.desk.lock(), &first.exchange);
     let mut watch = Watch {
         service: service.clone(),
@@ -491,9 +507,7 @@ impl Watch {
                 let desk = self.worker.desk.lock();
                 match (desk.flights.first(), self.idle_from) {
                     (Some(flight), _) => flight.deadline,
-                    (None, Some(from)) => {
-                        Some(from.saturating_add(self.service.shared.idle_timeout))
-                    }
+                    (None, Some(from)) => Some(from.saturating_add(self.worker.idle_timeout)),
                     (None, None) => desk.limit,
                 }
             };
@@ -504,13 +518,13 @@ impl Watch {
             match &mut self.alarm {
                 Some(alarm) if alarm.deadline() <= due => {
                     ready!(alarm.poll_ready(cx));
-                    self.alarm = None;
+                    self.set_alarm(None);
                     if self.worker.clocks.now() < due {
                         continue;
                     }
                 }
-                alarm => {
-                    *alarm = Some(self.worker.clocks.sleep_until(due));
+                _ => {
+                    self.set_alarm(Some(due));
                     continue;
                 }
             }
@@ -518,6 +532,11 @@ impl Watch {
                 return Poll::Ready(());
             }
         }
+    }
+
+    fn set_alarm(&mut self, at: Option<Instant>) {
+        self.worker.desk.lock().alarm = at;
+        self.alarm = at.map(|at| self.worker.clocks.sleep_until(at));
     }
 
     /// The time of something is up. Whether the instance is to be dropped.

@@ -18,9 +18,7 @@ pub(crate) fn run(component: &[u8], settings: Settings) -> Result<(), Failure> {
         true => (REUSE, AT_ONCE),
         false => (1, 1),
     };
-    let service = service
-        .reuse(reuse as u32)
-        .concurrent_reuse(at_once as u32);
+    let service = service.reuse(reuse as u32).concurrent_reuse(at_once as u32);
     let service = service.report(|number, error| eprintln!("request {number}: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

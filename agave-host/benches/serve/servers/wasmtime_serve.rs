@@ -1,8 +1,8 @@
 //! wasmtime's HTTP host with the settings of `wasmtime serve`: its defaults.
 
-use super::{AT_ONCE, REUSE, Settings};
-use super::wasmtime_http::{self as common, State};
 use super::Guest;
+use super::wasmtime_http::{self as common, State};
+use super::{AT_ONCE, REUSE, Settings};
 use crate::Failure;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
