@@ -242,7 +242,8 @@ fn content_has_the_length_that_was_announced() {
 fn a_request_that_cannot_be_sent_is_refused_and_its_streams_are_dropped() {
     type Change = fn(&mut wasi_http::p3::WasiHttpCtxView<'_>, Resource<Request>);
     let nothing: Change = |_, _| ();
-    let cases: [(&[(&str, &str)], Change, ErrorCode); 5] = [
+    type Headers = &'static [(&'static str, &'static str)];
+    let cases: [(Headers, Change, ErrorCode); 5] = [
         (
             &[],
             |http, request| {
