@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 fn testbed() -> &'static Server {
     static TESTBED: OnceLock<Server> = OnceLock::new();
-    TESTBED.get_or_init(|| Server::guest("testbed", &[]))
+    TESTBED.get_or_init(|| Server::testbed(&[]))
 }
 
 /// Bytes of which no two stretches are alike.

@@ -24,3 +24,10 @@ mod run_streams;
 mod signals;
 mod support;
 mod websocket;
+
+/// Those of WASI 0.2.
+const GUESTS: support::server::Guests = support::server::Guests {
+    agent: None,
+    testbed: "testbed",
+    interfaces: "interfaces",
+};

@@ -15,3 +15,10 @@ mod server;
 mod support;
 mod terminal;
 mod traps;
+
+/// Those of WASI 0.2.
+const GUESTS: support::server::Guests = support::server::Guests {
+    agent: None,
+    testbed: "testbed",
+    interfaces: "interfaces",
+};

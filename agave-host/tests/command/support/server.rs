@@ -2,6 +2,7 @@
 
 use super::http::{Connection, Request, Response};
 use super::{PATIENCE, wait_until};
+use crate::GUESTS;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -10,6 +11,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 use std::{env, fs};
+
+/// The guests of those tests that are made for more than one version of WASI: each test binary
+/// has its own in `GUESTS`.
+pub(crate) struct Guests {
+    /// The agent; `None` for the one that is built in.
+    pub(crate) agent: Option<&'static str>,
+    pub(crate) testbed: &'static str,
+    pub(crate) interfaces: &'static str,
+}
 
 /// Where a guest lies: those that are committed, or in the folder that `AGAVE_TEST_GUESTS`
 /// names.
@@ -40,12 +50,18 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves the agent: the one that is built in, or the rebuilt one.
+    /// Serves the agent: the one that is built in, the rebuilt one, or that of `GUESTS`.
     pub(crate) fn agent(flags: &[&str]) -> Self {
-        match env::var_os("AGAVE_TEST_GUESTS") {
-            Some(_) => Self::guest("ai_agent_sockets", flags),
+        let rebuilt = env::var_os("AGAVE_TEST_GUESTS").map(|_| "ai_agent_sockets");
+        match GUESTS.agent.or(rebuilt) {
+            Some(name) => Self::guest(name, flags),
             None => Self::start(flags),
         }
+    }
+
+    /// Serves the testbed of `GUESTS`.
+    pub(crate) fn testbed(flags: &[&str]) -> Self {
+        Self::guest(GUESTS.testbed, flags)
     }
 
     /// Serves a guest of the tests.
