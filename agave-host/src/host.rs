@@ -1,6 +1,6 @@
+use crate::{HostState, LoadError, Program};
 #[cfg(all(feature = "std", feature = "p3"))]
 use alloc::boxed::Box;
-use crate::{HostState, LoadError, Program};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Module};
 
@@ -27,7 +27,10 @@ enum Concurrent {
     Nowhere,
     /// On an engine that is made when there is one.
     #[cfg(feature = "std")]
-    Own(crate::HostBuilder, std::sync::OnceLock<Box<(Engine, Linker<HostState>)>>),
+    Own(
+        crate::HostBuilder,
+        std::sync::OnceLock<Box<(Engine, Linker<HostState>)>>,
+    ),
 }
 
 impl Host {

@@ -225,7 +225,9 @@ impl Service {
             }
         };
         let answer = Arc::new(Answer::default());
-        let mut guest = Some(instance::start(&self.0, export, number, request, &answer, hold));
+        let mut guest = Some(instance::start(
+            &self.0, export, number, request, &answer, hold,
+        ));
 
         let answered = poll_fn(|cx| {
             let ended = match &mut guest {

@@ -77,9 +77,7 @@ impl Grant {
             "wasi:http/outgoing-handler"
             | "wasi:http/client"
             | "wasi:http/handler"
-            | "agave:websocket/client" => {
-                Self::Network
-            }
+            | "agave:websocket/client" => Self::Network,
             _ if name.starts_with("wasi:filesystem/") => Self::Files,
             _ if name.starts_with("wasi:sockets/") => Self::Network,
             _ => Self::None,
@@ -121,10 +119,11 @@ impl Grant {
 /// What `agave` does with the exported interface `name` of `version`.
 fn use_of(name: &str, version: Option<&str>) -> &'static str {
     let is = |minor: &str| version.is_some_and(|version| version.starts_with(minor));
-    let is_0_3 = is("0.3.") && version.is_some_and(|version| {
-        // Candidates before the release, but the one whose types are the release's, had others.
-        !version.contains('-') || WASI_0_3.contains(&version)
-    });
+    let is_0_3 = is("0.3.")
+        && version.is_some_and(|version| {
+            // Candidates before the release, but the one whose types are the release's, had others.
+            !version.contains('-') || WASI_0_3.contains(&version)
+        });
     match name {
         "wasi:cli/run" if is("0.2.") || is_0_3 => "agave run",
         "wasi:http/incoming-handler" if is("0.2.") => "agave serve",
