@@ -88,9 +88,9 @@ impl Body for GuestBody {
 
 impl Drop for GuestBody {
     fn drop(&mut self) {
-        // A server that has sent all need not ask for the end. Otherwise the client has left,
-        // and the guest is dropped with the body.
-        if self.is_end() {
+        // A server that has sent all, or all that `content-length` says, need not ask for the end.
+        // Otherwise the client has left, and the guest is dropped with the body.
+        if self.is_end() || self.content.remaining() == Some(0) {
             self.release();
         }
     }

@@ -221,7 +221,7 @@ impl Body for ExchangeBody {
 
 impl Drop for ExchangeBody {
     fn drop(&mut self) {
-        // A server that has sent all need not ask for the end.
-        self.client.served |= self.content.is_end();
+        // A server that has sent all, or all that `content-length` says, need not ask for the end.
+        self.client.served |= self.content.is_end() || self.content.remaining() == Some(0);
     }
 }
