@@ -61,7 +61,7 @@ impl Target {
     }
 }
 
-const GUESTS: [Guest; 18] = [
+const GUESTS: [Guest; 19] = [
     Guest {
         folder: "ai-agent-sockets",
         shared: &["ai-agent"],
@@ -85,6 +85,14 @@ const GUESTS: [Guest; 18] = [
         file: "bench.wasm",
         committed: "agave-host/benches/guests",
         max_size: 400 * 1024,
+    },
+    Guest {
+        folder: "bench-p3",
+        shared: &[],
+        source: Source::Cargo(Target::Wasip3),
+        file: "bench_p3.wasm",
+        committed: "agave-host/benches/guests",
+        max_size: 256 * 1024,
     },
     Guest {
         folder: "command",

@@ -4,6 +4,13 @@ use tokio::runtime::Runtime;
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance, Linker, Val};
 
+/// What the guests export: functions of numbers that give one.
+const EXPORTS: [&str; 3] = [
+    "agave:bench/files",
+    "agave:bench/sockets",
+    "agave:bench-p3/streams",
+];
+
 /// The guest in a store, and the runtime that its calls run on.
 pub(crate) struct Guest<T: 'static> {
     runtime: Runtime,
@@ -38,7 +45,7 @@ impl<T: Send> State<T> {
         parameters: &[Val],
     ) -> wasmtime::Result<(u64, Duration)> {
         let store = &mut self.store;
-        let mut exports = ["agave:bench/files", "agave:bench/sockets"].into_iter();
+        let mut exports = EXPORTS.into_iter();
         let function = exports.find_map(|interface| {
             let interface = self
                 .instance
