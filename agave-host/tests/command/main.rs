@@ -29,5 +29,4 @@ mod websocket;
 const GUESTS: support::server::Guests = support::server::Guests {
     agent: None,
     testbed: "testbed",
-    interfaces: "interfaces",
 };

@@ -20,5 +20,7 @@ mod traps;
 const GUESTS: support::server::Guests = support::server::Guests {
     agent: None,
     testbed: "testbed",
-    interfaces: "interfaces",
 };
+
+/// The guest that calls every function.
+const INTERFACES: &str = "interfaces";

@@ -21,7 +21,7 @@ struct Guest {
 /// Compiled once for all tests.
 static GUEST: LazyLock<Guest> = LazyLock::new(|| {
     let host = Host::builder().pool(false).build().unwrap();
-    let bytes = std::fs::read(guest(crate::GUESTS.interfaces)).unwrap();
+    let bytes = std::fs::read(guest(crate::INTERFACES)).unwrap();
     let component = Component::new(host.engine(), bytes).unwrap();
     let program = host.link(&component).unwrap();
     Guest {

@@ -2,7 +2,7 @@
 
 use crate::outcome::{Outcome, cli};
 use crate::support::server::{agave, guest, run};
-use crate::{GUESTS, machine, memory, outcome, terminal};
+use crate::{INTERFACES, machine, memory, outcome, terminal};
 use agave_host::Ctx;
 use std::io::Write;
 use std::process::Stdio;
@@ -145,7 +145,7 @@ fn every_way_to_exit_is_told() {
 
 #[test]
 fn a_program_whose_run_gives_an_error_exits_with_1() {
-    let run = run(&["run", &guest(GUESTS.interfaces), "no such part"]);
+    let run = run(&["run", &guest(INTERFACES), "no such part"]);
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(
         run.stderr.starts_with("interfaces: no part `no such part`"),
@@ -190,7 +190,7 @@ fn cli_on_this_machine() {
         command.arg("--env").arg(format!("{name}={value}"));
     }
     let mut child = command
-        .arg(guest(GUESTS.interfaces))
+        .arg(guest(INTERFACES))
         .args(ARGUMENTS)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -38,5 +38,7 @@ mod terminal;
 const GUESTS: support::server::Guests = support::server::Guests {
     agent: Some("ai_agent_sockets_p3"),
     testbed: "testbed_p3",
-    interfaces: "interfaces_p3",
 };
+
+/// The guest that calls every function.
+const INTERFACES: &str = "interfaces_p3";

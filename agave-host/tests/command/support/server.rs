@@ -18,7 +18,6 @@ pub(crate) struct Guests {
     /// The agent; `None` for the one that is built in.
     pub(crate) agent: Option<&'static str>,
     pub(crate) testbed: &'static str,
-    pub(crate) interfaces: &'static str,
 }
 
 /// Where a guest lies: those that are committed, or in the folder that `AGAVE_TEST_GUESTS`
