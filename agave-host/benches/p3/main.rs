@@ -37,7 +37,7 @@ const STREAM: Goal = Goal {
     more: 0.0,
 };
 
-/// A round trip has two calls for each of native's.
+/// What it may cost a round trip, as for the sockets of 0.2.
 const ROUND_TRIP: Goal = Goal {
     times: &[("native", 1.5)],
     more: 0.0,
