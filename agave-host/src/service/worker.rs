@@ -103,7 +103,7 @@ impl Shared {
 
 /// A request, and who waits for its response.
 struct Job {
-    request: Request,
+    request: Box<Request>,
     exchange: Arc<Exchange>,
 }
 
@@ -268,6 +268,7 @@ pub(super) fn dispatch(
     request: Request,
     exchange: Arc<Exchange>,
 ) {
+    let request = Box::new(request);
     give(service, export, Job { request, exchange });
 }
 
@@ -376,7 +377,7 @@ async fn serve(
 /// Calls the guest's handler, and gives the client what it returns.
 async fn answer(accessor: &Accessor<HostState>, handle: Handle, job: Job) -> Result<()> {
     let call = accessor.with(|mut access| {
-        let request = p3::new_request(access.as_context_mut(), job.request)?;
+        let request = p3::new_request(access.as_context_mut(), *job.request)?;
         handle.start_call_concurrent(access.as_context_mut(), (request,))
     })?;
     let (result,) = handle.finish_call_concurrent(accessor, call).await?;
