@@ -32,7 +32,7 @@ impl GuestFields {
         }
     }
 
-    /// `from-list`: as [`GuestFields::append`] for each of `entries`, whose names keep their case.
+    /// `from-list`: as [`GuestFields::append`] for each of `entries`.
     ///
     /// # Errors
     /// Those of [`GuestFields::append`].
@@ -49,7 +49,7 @@ impl GuestFields {
             limit: Some(limit),
         };
         for (name, value) in entries {
-            this.add(name, value)?;
+            this.append(name, value)?;
         }
         Ok(this)
     }
@@ -131,8 +131,20 @@ impl GuestFields {
         Ok(values)
     }
 
-    /// `append`: one more value of `name`, at the end of the fields. A name that is there already
-    /// has the case in which it is there first.
+    /// `append` of 0.3: as [`GuestFields::append`], but a name that is there already has the case
+    /// in which it is there first.
+    ///
+    /// # Errors
+    /// Those of [`GuestFields::append`].
+    pub fn append_alike(&mut self, name: String, value: Vec<u8>) -> Result<(), HeaderError> {
+        let known = (self.fields.iter().map(|(known, _)| known))
+            .find(|known| known.eq_ignore_ascii_case(&name))
+            .filter(|known| *known != name)
+            .map(String::from);
+        self.append(known.unwrap_or(name), value)
+    }
+
+    /// `append`: one more value of `name`, at the end of the fields.
     ///
     /// # Errors
     /// - [`HeaderError::Immutable`]: the fields are a message's.
@@ -141,14 +153,6 @@ impl GuestFields {
     /// - [`HeaderError::Forbidden`]: the field is the host's.
     /// - [`HeaderError::SizeExceeded`]: with it the fields would be larger than the limit.
     pub fn append(&mut self, name: String, value: Vec<u8>) -> Result<(), HeaderError> {
-        let known = (self.fields.iter().map(|(known, _)| known))
-            .find(|known| known.eq_ignore_ascii_case(&name))
-            .filter(|known| *known != name)
-            .map(String::from);
-        self.add(known.unwrap_or(name), value)
-    }
-
-    fn add(&mut self, name: String, value: Vec<u8>) -> Result<(), HeaderError> {
         let limit = self.mutable()?;
         check_name(&name)?;
         check_value(&value)?;
@@ -292,12 +296,12 @@ mod tests {
     fn what_is_appended_has_the_case_of_the_first() {
         let mut fields = one("X-a", "1").unwrap();
         for (name, value) in [("x-A", "2"), ("b", "3"), ("X-A", "4"), ("B", "5")] {
-            fields.append(name.into(), value.into()).unwrap();
+            fields.append_alike(name.into(), value.into()).unwrap();
         }
         let names: Vec<_> = fields.fields().iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["X-a", "X-a", "b", "X-a", "b"]);
         fields.delete("x-a").unwrap();
-        fields.append("x-A".into(), "6".into()).unwrap();
+        fields.append_alike("x-A".into(), "6".into()).unwrap();
         assert_eq!(fields.fields().iter().last().unwrap().0, "x-A");
     }
 

@@ -137,7 +137,7 @@ async fn settled(given: &Given) {
 
 async fn the_end_of_a_stream_ends_one_direction_though_nobody_asks_how(guest: &Guest) {
     let (client, server) = guest.pair(LOCAL).await;
-    let unasked = guest.send_blindly(&client, all(b"question"));
+    let _unasked = guest.send_blindly(&client, all(b"question"));
     let (got, end) = guest.receive(&server);
     assert_eq!(got.all().await, b"question");
     assert_eq!(end.wait().await, Ok(()));
@@ -146,7 +146,6 @@ async fn the_end_of_a_stream_ends_one_direction_though_nobody_asks_how(guest: &G
     let (got, end) = guest.receive(&client);
     assert_eq!(got.all().await, b"answer");
     assert_eq!((sent.wait().await, end.wait().await), (Ok(()), Ok(())));
-    drop(unasked);
 }
 
 async fn streams_are_given_once_and_to_a_connection_only(guest: &Guest) {

@@ -6,37 +6,19 @@ use std::future::Future;
 use std::sync::LazyLock;
 use wasi_cli::memory::Output;
 use wasi_cli::{Exit, WasiCliCtx};
-use wasmtime::Engine;
-use wasmtime::component::Component;
 
 /// Longer than any run takes that works.
 const PATIENCE: u64 = 120_000_000_000;
 
-struct Guest {
-    host: Host,
-    component: Component,
-    program: Program,
-}
-
 /// Compiled once for all tests.
-static GUEST: LazyLock<Guest> = LazyLock::new(|| {
+static PROGRAM: LazyLock<Program> = LazyLock::new(|| {
     let host = Host::builder().pool(false).build().unwrap();
     let bytes = std::fs::read(guest(crate::INTERFACES)).unwrap();
-    let component = Component::new(host.engine(), bytes).unwrap();
-    let program = host.link(&component).unwrap();
-    Guest {
-        host,
-        component,
-        program,
-    }
+    host.load(&bytes).unwrap()
 });
 
 pub(crate) fn program() -> &'static Program {
-    &GUEST.program
-}
-
-pub(crate) fn component() -> (&'static Engine, &'static Component) {
-    (GUEST.host.engine(), &GUEST.component)
+    &PROGRAM
 }
 
 /// How a run ended, and what it wrote.

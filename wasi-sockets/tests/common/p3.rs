@@ -19,13 +19,13 @@ use wasmtime::component::{
 };
 use wasmtime::{AsContextMut, Engine, Store, StoreContextMut};
 
-pub type Tcp = Resource<DynTcpSocket>;
-pub type Udp = Resource<DynUdpSocket>;
-pub type Answer<T> = Result<T, ErrorCode>;
+pub(crate) type Tcp = Resource<DynTcpSocket>;
+pub(crate) type Udp = Resource<DynUdpSocket>;
+pub(crate) type Answer<T> = Result<T, ErrorCode>;
 
-pub struct State {
-    pub ctx: WasiSocketsCtx,
-    pub table: ResourceTable,
+pub(crate) struct State {
+    pub(crate) ctx: WasiSocketsCtx,
+    pub(crate) table: ResourceTable,
 }
 
 impl WasiSocketsView for State {
@@ -37,13 +37,13 @@ impl WasiSocketsView for State {
     }
 }
 
-pub fn store(ctx: WasiSocketsCtx) -> Store<State> {
+pub(crate) fn store(ctx: WasiSocketsCtx) -> Store<State> {
     let table = ResourceTable::new();
     Store::new(&Engine::default(), State { ctx, table })
 }
 
 /// Runs what a guest does, with all that is in the store.
-pub async fn run<R>(store: &mut Store<State>, guest: impl AsyncFnOnce(&Guest) -> R) -> R {
+pub(crate) async fn run<R>(store: &mut Store<State>, guest: impl AsyncFnOnce(&Guest) -> R) -> R {
     let running = store.run_concurrent(async |accessor| {
         let guest_of = Guest(accessor.with_getter::<WasiSockets>(State::sockets));
         guest(&guest_of).await
@@ -52,7 +52,7 @@ pub async fn run<R>(store: &mut Store<State>, guest: impl AsyncFnOnce(&Guest) ->
 }
 
 /// The same handle once more, as a guest lends it.
-pub fn lent<T: 'static>(resource: &Resource<T>) -> Resource<T> {
+pub(crate) fn lent<T: 'static>(resource: &Resource<T>) -> Resource<T> {
     Resource::new_borrow(resource.rep())
 }
 
@@ -64,40 +64,43 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-pub struct Guest(Accessor<State, WasiSockets>);
+pub(crate) struct Guest(Accessor<State, WasiSockets>);
 
 impl Guest {
     /// A call that needs no store.
-    pub fn call<R>(&self, f: impl FnOnce(&mut WasiSocketsCtxView<'_>) -> wasmtime::Result<R>) -> R {
+    pub(crate) fn call<R>(
+        &self,
+        f: impl FnOnce(&mut WasiSocketsCtxView<'_>) -> wasmtime::Result<R>,
+    ) -> R {
         self.0.with(|mut access| f(&mut access.get())).unwrap()
     }
 
-    pub fn create(&self, of: SocketAddr) -> Tcp {
+    pub(crate) fn create(&self, of: SocketAddr) -> Tcp {
         self.call(|view| HostTcpSocket::create(view, family(of)))
             .unwrap()
     }
 
-    pub fn bind(&self, socket: &Tcp, local: SocketAddr) -> Answer<()> {
+    pub(crate) fn bind(&self, socket: &Tcp, local: SocketAddr) -> Answer<()> {
         self.call(|view| at_once(HostTcpSocket::bind(view, lent(socket), local.into())))
     }
 
-    pub fn local(&self, socket: &Tcp) -> Answer<SocketAddr> {
+    pub(crate) fn local(&self, socket: &Tcp) -> Answer<SocketAddr> {
         let address = self.call(|view| HostTcpSocket::get_local_address(view, lent(socket)));
         address.map(Into::into)
     }
 
-    pub fn drop(&self, socket: Tcp) {
+    pub(crate) fn drop(&self, socket: Tcp) {
         self.call(|view| HostTcpSocket::drop(view, socket));
     }
 
-    pub async fn connect(&self, socket: &Tcp, remote: SocketAddr) -> Answer<()> {
+    pub(crate) async fn connect(&self, socket: &Tcp, remote: SocketAddr) -> Answer<()> {
         WasiSockets::connect(&self.0, lent(socket), remote.into())
             .await
             .unwrap()
     }
 
     /// Listens, without a look at what comes in.
-    pub fn listen_blindly(&self, socket: &Tcp) -> Answer<StreamReader<Tcp>> {
+    pub(crate) fn listen_blindly(&self, socket: &Tcp) -> Answer<StreamReader<Tcp>> {
         self.0.with(|mut access| {
             let own = Access::<_, WasiSockets>::new(access.as_context_mut(), State::sockets);
             at_once(WasiSockets::listen(own, lent(socket))).unwrap()
@@ -105,12 +108,12 @@ impl Guest {
     }
 
     /// Drops a stream that is not being read.
-    pub fn close<T>(&self, mut stream: StreamReader<T>) {
+    pub(crate) fn close<T>(&self, mut stream: StreamReader<T>) {
         self.0.with(|access| stream.close(access)).unwrap();
     }
 
     /// Listens; the connections are where they can be taken.
-    pub fn listen(&self, socket: &Tcp) -> Answer<Arc<Taken<Tcp>>> {
+    pub(crate) fn listen(&self, socket: &Tcp) -> Answer<Arc<Taken<Tcp>>> {
         self.0.with(|mut access| {
             let own = Access::<_, WasiSockets>::new(access.as_context_mut(), State::sockets);
             let stream = at_once(WasiSockets::listen(own, lent(socket))).unwrap()?;
@@ -120,7 +123,7 @@ impl Guest {
         })
     }
 
-    pub fn send(&self, socket: &Tcp, data: impl StreamProducer<State, Item = u8>) -> End {
+    pub(crate) fn send(&self, socket: &Tcp, data: impl StreamProducer<State, Item = u8>) -> End {
         self.0.with(|mut access| {
             let data = StreamReader::new(&mut access, data).unwrap();
             let own = Access::<_, WasiSockets>::new(access.as_context_mut(), State::sockets);
@@ -131,7 +134,7 @@ impl Guest {
     }
 
     /// As [`Guest::send`], without a look at how it ends.
-    pub fn send_blindly(
+    pub(crate) fn send_blindly(
         &self,
         socket: &Tcp,
         data: impl StreamProducer<State, Item = u8>,
@@ -144,7 +147,7 @@ impl Guest {
     }
 
     /// Receives, without a look at it.
-    pub fn receive_blindly(&self, socket: &Tcp) -> (StreamReader<u8>, End) {
+    pub(crate) fn receive_blindly(&self, socket: &Tcp) -> (StreamReader<u8>, End) {
         self.0.with(|mut access| {
             let own = Access::<_, WasiSockets>::new(access.as_context_mut(), State::sockets);
             let received = <WasiSockets as HostTcpSocketWithStore<_>>::receive(own, lent(socket));
@@ -153,7 +156,7 @@ impl Guest {
         })
     }
 
-    pub fn receive(&self, socket: &Tcp) -> (Arc<Taken<u8>>, End) {
+    pub(crate) fn receive(&self, socket: &Tcp) -> (Arc<Taken<u8>>, End) {
         self.0.with(|mut access| {
             let own = Access::<_, WasiSockets>::new(access.as_context_mut(), State::sockets);
             let (stream, end) =
@@ -165,7 +168,7 @@ impl Guest {
     }
 
     /// A listener on any port of `local`, its connections and its address.
-    pub fn listener(&self, local: SocketAddr) -> (Tcp, Arc<Taken<Tcp>>, SocketAddr) {
+    pub(crate) fn listener(&self, local: SocketAddr) -> (Tcp, Arc<Taken<Tcp>>, SocketAddr) {
         let socket = self.create(local);
         self.bind(&socket, local).unwrap();
         let incoming = self.listen(&socket).unwrap();
@@ -174,7 +177,7 @@ impl Guest {
     }
 
     /// Both ends of a connection.
-    pub async fn pair(&self, local: SocketAddr) -> (Tcp, Tcp) {
+    pub(crate) async fn pair(&self, local: SocketAddr) -> (Tcp, Tcp) {
         let (listener, incoming, address) = self.listener(local);
         let client = self.create(local);
         self.connect(&client, address).await.unwrap();
@@ -183,12 +186,12 @@ impl Guest {
         (client, server)
     }
 
-    pub fn udp(&self, of: SocketAddr) -> Udp {
+    pub(crate) fn udp(&self, of: SocketAddr) -> Udp {
         self.call(|view| HostUdpSocket::create(view, family(of)))
             .unwrap()
     }
 
-    pub fn udp_bound(&self, local: SocketAddr) -> (Udp, SocketAddr) {
+    pub(crate) fn udp_bound(&self, local: SocketAddr) -> (Udp, SocketAddr) {
         let socket = self.udp(local);
         self.call(|view| at_once(HostUdpSocket::bind(view, lent(&socket), local.into())))
             .unwrap();
@@ -196,16 +199,16 @@ impl Guest {
         (socket, address)
     }
 
-    pub fn udp_local(&self, socket: &Udp) -> Answer<SocketAddr> {
+    pub(crate) fn udp_local(&self, socket: &Udp) -> Answer<SocketAddr> {
         let address = self.call(|view| HostUdpSocket::get_local_address(view, lent(socket)));
         address.map(Into::into)
     }
 
-    pub fn udp_connect(&self, socket: &Udp, remote: SocketAddr) -> Answer<()> {
+    pub(crate) fn udp_connect(&self, socket: &Udp, remote: SocketAddr) -> Answer<()> {
         self.call(|view| at_once(HostUdpSocket::connect(view, lent(socket), remote.into())))
     }
 
-    pub async fn udp_send(
+    pub(crate) async fn udp_send(
         &self,
         socket: &Udp,
         data: &[u8],
@@ -218,14 +221,17 @@ impl Guest {
             .unwrap()
     }
 
-    pub async fn udp_receive(&self, socket: &Udp) -> Answer<(Vec<u8>, SocketAddr)> {
+    pub(crate) async fn udp_receive(&self, socket: &Udp) -> Answer<(Vec<u8>, SocketAddr)> {
         let socket = lent(socket);
         let received = <WasiSockets as HostUdpSocketWithStore<_>>::receive(&self.0, socket).await;
         let (data, from) = received.unwrap()?;
         Ok((data, from.into()))
     }
 
-    pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddress>, ip_name_lookup::ErrorCode> {
+    pub(crate) async fn resolve(
+        &self,
+        name: &str,
+    ) -> Result<Vec<IpAddress>, ip_name_lookup::ErrorCode> {
         use ip_name_lookup::HostWithStore as _;
         WasiSockets::resolve_addresses(&self.0, name.into())
             .await
@@ -241,7 +247,7 @@ fn family(of: SocketAddr) -> IpAddressFamily {
 }
 
 /// What a stream gave, as far as it was let.
-pub struct Taken<T> {
+pub(crate) struct Taken<T> {
     state: Mutex<TakenState<T>>,
     changed: WakerSet,
 }
@@ -273,16 +279,16 @@ impl<T> Taken<T> {
     }
 
     /// Lets `n` more come.
-    pub fn allow(&self, n: usize) {
+    pub(crate) fn allow(&self, n: usize) {
         self.change(|state| state.room = state.room.saturating_add(n));
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.state.lock().unwrap().items.len()
     }
 
     /// The next; none where the stream has ended.
-    pub async fn one(&self) -> Option<T> {
+    pub(crate) async fn one(&self) -> Option<T> {
         self.allow(1);
         self.wait(|state| match state.items.is_empty() {
             false => Poll::Ready(Some(state.items.remove(0))),
@@ -293,7 +299,7 @@ impl<T> Taken<T> {
     }
 
     /// Everything to the end.
-    pub async fn all(&self) -> Vec<T> {
+    pub(crate) async fn all(&self) -> Vec<T> {
         self.allow(usize::MAX);
         self.wait(|state| match state.ended {
             true => Poll::Ready(std::mem::take(&mut state.items)),
@@ -351,7 +357,7 @@ impl<T> Drop for Take<T> {
 }
 
 /// How something ended, once it has.
-pub struct End(Arc<Told>);
+pub(crate) struct End(Arc<Told>);
 
 #[derive(Default)]
 struct Told {
@@ -360,7 +366,7 @@ struct Told {
 }
 
 impl End {
-    pub async fn wait(&self) -> Answer<()> {
+    pub(crate) async fn wait(&self) -> Answer<()> {
         poll_fn(|cx| {
             self.0.changed.register(cx.waker());
             match &*self.0.end.lock().unwrap() {
@@ -371,7 +377,7 @@ impl End {
         .await
     }
 
-    pub fn has_come(&self) -> bool {
+    pub(crate) fn has_come(&self) -> bool {
         self.0.end.lock().unwrap().is_some()
     }
 }
@@ -401,26 +407,26 @@ impl<D> FutureConsumer<D> for Tell {
 }
 
 /// Gives `pieces`, one each time that it is asked, and ends.
-pub struct Feed {
+pub(crate) struct Feed {
     pieces: std::vec::IntoIter<Vec<u8>>,
     given: Arc<Mutex<usize>>,
 }
 
 /// How many pieces a [`Feed`] has given.
 #[derive(Clone, Default)]
-pub struct Given(Arc<Mutex<usize>>);
+pub(crate) struct Given(Arc<Mutex<usize>>);
 
 impl Given {
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         *self.0.lock().unwrap()
     }
 
-    pub fn feed_is_dropped(&self) -> bool {
+    pub(crate) fn feed_is_dropped(&self) -> bool {
         Arc::strong_count(&self.0) == 1
     }
 }
 
-pub fn feed(pieces: Vec<Vec<u8>>) -> (Feed, Given) {
+pub(crate) fn feed(pieces: Vec<Vec<u8>>) -> (Feed, Given) {
     let given = Given::default();
     let feed = Feed {
         pieces: pieces.into_iter(),
@@ -430,12 +436,12 @@ pub fn feed(pieces: Vec<Vec<u8>>) -> (Feed, Given) {
 }
 
 /// `bytes`, and the end.
-pub fn all(bytes: &[u8]) -> Feed {
+pub(crate) fn all(bytes: &[u8]) -> Feed {
     feed(vec![bytes.to_vec()]).0
 }
 
 /// Nothing, and no end.
-pub struct Never;
+pub(crate) struct Never;
 
 impl<D: 'static> StreamProducer<D> for Feed {
     type Item = u8;
@@ -476,7 +482,7 @@ impl<D: 'static> StreamProducer<D> for Never {
 }
 
 /// Lets everything that can go on do so.
-pub async fn idle() {
+pub(crate) async fn idle() {
     let mut turns = 0;
     poll_fn(|cx| {
         turns += 1;

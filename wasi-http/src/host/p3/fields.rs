@@ -70,7 +70,7 @@ impl HostFields for WasiHttpCtxView<'_> {
         value: Vec<u8>,
     ) -> Result<Answer<()>> {
         let fields = self.table.get_mut(&fields)?;
-        Ok(fields.append(name, value).map_err(Into::into))
+        Ok(fields.append_alike(name, value).map_err(Into::into))
     }
 
     fn copy_all(&mut self, fields: Resource<GuestFields>) -> Result<Vec<(String, Vec<u8>)>> {
