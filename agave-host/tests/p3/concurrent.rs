@@ -17,16 +17,23 @@ fn begin(server: &Server, n: usize, target: &str) -> Vec<Connection> {
 
 #[test]
 fn a_request_waits_for_what_another_of_its_instance_does() {
-    let server = Server::testbed(&["--timeout", "30s"]);
+    let server = Server::testbed(&["--timeout", "30s", "--idle-instance-timeout", "60s"]);
+    // Each core is given a connection, and has an instance once that was answered: its requests
+    // go there, as long as it takes them.
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let mut each: Vec<_> = (0..cores).map(|_| server.connect()).collect();
+    for connection in &mut each {
+        assert_eq!(connection.get("/hello").told(), (200, "hello\n"));
+    }
     let mut waiting = begin(&server, 8, "/wait?gate=one");
-    // Which core has a connection, and so which instances, is not known: until each of those
-    // that somebody waits in was told.
     let mut opened = 0;
     wait_until("all gates are open", || {
-        let response = server.get("/open?gate=one");
-        let (_, text) = response.told();
-        let n = text.trim().strip_prefix("opened for ").unwrap();
-        opened += n.parse::<usize>().unwrap();
+        for connection in &mut each {
+            let response = connection.get("/open?gate=one");
+            let (_, text) = response.told();
+            let n = text.trim().strip_prefix("opened for ").unwrap();
+            opened += n.parse::<usize>().unwrap();
+        }
         opened == 8
     });
     for connection in &mut waiting {
