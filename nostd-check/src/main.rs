@@ -57,7 +57,9 @@ fn grants() -> Ctx {
 /// `code` is a component compiled elsewhere: there is no compiler here.
 fn serve(code: &[u8]) -> wasmtime::Result<()> {
     let mut config = Config::new();
-    config.concurrency_support(true).wasm_component_model_async(true);
+    config
+        .concurrency_support(true)
+        .wasm_component_model_async(true);
     let engine = Engine::new(&config)?;
     // Every `add_to_linker` of every interface crate.
     let host = Host::with_engine(engine)?;
