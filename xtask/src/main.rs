@@ -48,9 +48,11 @@ fn main() -> Result<()> {
 
 /// The repository's top.
 fn root() -> Result<PathBuf> {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    // Of this run, not of the build: a target folder may serve several clones.
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").context("to be run as `cargo xtask`")?;
+    Path::new(&xtask)
         .parent()
         .context("xtask has no parent folder")?
         .canonicalize()
-        .context("the repository is not where xtask was built")
+        .context("the repository is not where xtask is")
 }

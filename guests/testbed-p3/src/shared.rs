@@ -12,7 +12,7 @@ thread_local! {
     static REQUESTS: Cell<u64> = const { Cell::new(0) };
     static INSTANCE: u64 = get_random_u64();
     static OPENED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-    static WAITING: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
+    static WAITING: RefCell<Vec<(String, Waker)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Counts a request.
@@ -29,13 +29,18 @@ pub fn counted() -> Result<Response, ErrorCode> {
     )
 }
 
-/// Opens the gate of the name `gate`.
+/// Opens the gate of the name `gate`, and says how many requests that lets go on.
 pub fn open(request: &Request) -> Result<Response, ErrorCode> {
     let name = request.param("gate").unwrap_or_default();
+    let (here, others) = WAITING
+        .take()
+        .into_iter()
+        .partition(|(gate, _)| *gate == name);
+    WAITING.set(others);
     OPENED.with_borrow_mut(|opened| opened.push(name));
-    let waiting = WAITING.take();
-    let line = format!("opened for {}\n", waiting.len());
-    waiting.into_iter().for_each(Waker::wake);
+    let here: Vec<(String, Waker)> = here;
+    let line = format!("opened for {}\n", here.len());
+    here.into_iter().for_each(|(_, waker)| waker.wake());
     text(200, &line)
 }
 
@@ -49,7 +54,8 @@ pub async fn opened(name: &str) {
     poll_fn(|context| match is_open(name) {
         true => Poll::Ready(()),
         false => {
-            WAITING.with_borrow_mut(|waiting| waiting.push(context.waker().clone()));
+            let waits = (name.to_owned(), context.waker().clone());
+            WAITING.with_borrow_mut(|waiting| waiting.push(waits));
             Poll::Pending
         }
     })
