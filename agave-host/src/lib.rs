@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
@@ -8,6 +8,7 @@ extern crate std;
 #[cfg(not(feature = "p2"))]
 compile_error!("agave-host needs a version of WASI to link: enable its feature `p2`");
 
+mod compiled;
 mod ctx;
 pub mod demo;
 #[cfg(feature = "std")]
@@ -25,6 +26,9 @@ mod state;
 #[cfg(feature = "wasmi")]
 pub mod wasmi;
 
+#[cfg(feature = "compile")]
+pub use compiled::compile;
+pub use compiled::{Compiled, Target, UnknownTarget};
 pub use ctx::{Ctx, CtxBuilder};
 #[cfg(feature = "std")]
 pub use engine::HostBuilder;

@@ -1,4 +1,5 @@
 use crate::HostState;
+use crate::compiled::{self, Target};
 use wasmtime::ExternType;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
@@ -37,6 +38,29 @@ pub enum LoadError {
     /// The bytes don't begin as WebAssembly does.
     #[error("this is not WebAssembly: it does not begin as that does")]
     NotWasm,
+    /// It was compiled for a machine without a compiler, and this one has one.
+    #[error("this program was compiled for `{0}`: give the WebAssembly that it was made from")]
+    Compiled(Target),
+    /// It is WebAssembly, where there is no compiler.
+    #[error("this program is not compiled: do that with `agave compile --target {0}`")]
+    NotCompiled(Target),
+    /// It was compiled for another target.
+    #[error(
+        "this program was compiled for `{made_for}`, which this is not: compile it with \
+         `agave compile --target {target}`"
+    )]
+    OtherTarget {
+        /// What it was compiled for.
+        made_for: Target,
+        /// What it is wanted for.
+        target: Target,
+    },
+    /// It was compiled with other settings than those of this version.
+    #[error(
+        "this program was compiled by another version of agave: compile it with this one's \
+         `agave compile --target {0}`"
+    )]
+    OtherVersion(Target),
     /// The engine refuses the program.
     #[error("this program is not valid: {0:#}")]
     Invalid(wasmtime::Error),
@@ -259,7 +283,6 @@ pub(crate) fn is_p3(bytes: &[u8]) -> bool {
 }
 
 /// What a program is, as its first bytes say.
-#[cfg(any(feature = "std", feature = "wasmi"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layer {
     Module,
@@ -269,13 +292,15 @@ pub(crate) enum Layer {
 /// What `bytes` begin as: the magic, then the layer in the second half of the version field.
 ///
 /// # Errors
-/// [`LoadError::NotWasm`].
-#[cfg(any(feature = "std", feature = "wasmi"))]
+/// [`LoadError::NotWasm`]; [`LoadError::Compiled`].
 pub(crate) fn layer(bytes: &[u8]) -> Result<Layer, LoadError> {
     match bytes {
         [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => Ok(Layer::Module),
         [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => Ok(Layer::Component),
-        _ => Err(LoadError::NotWasm),
+        _ => Err(match compiled::target(bytes) {
+            Some(target) => LoadError::Compiled(target),
+            None => LoadError::NotWasm,
+        }),
     }
 }
 

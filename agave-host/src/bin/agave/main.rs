@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "compile")]
+mod compile;
 mod demo;
 mod directories;
 mod grants;
@@ -46,6 +48,9 @@ enum Command {
     /// Serve HTTP with a wasi:http/proxy component, and WebSockets with one that exports
     /// agave:websocket/handler
     Serve(serve::Serve),
+    /// Compile a program for a machine that has no compiler
+    #[cfg(feature = "compile")]
+    Compile(compile::Compile),
     /// Try every major API of WASI with a program that is built in, and print a table of what it
     /// found
     ///
@@ -106,6 +111,8 @@ fn main() -> ExitCode {
             Command::Run(run) => run.run(),
             Command::Inspect(inspect) => inspect.run(),
             Command::Serve(serve) => serve.run(),
+            #[cfg(feature = "compile")]
+            Command::Compile(compile) => compile.run(),
             Command::Demo(demo) => demo.run(),
         }
     });
