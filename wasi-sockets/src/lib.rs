@@ -19,6 +19,8 @@ mod loopback;
 pub mod os;
 mod policy;
 mod settings;
+#[cfg(feature = "smoltcp")]
+pub mod smoltcp;
 mod tcp;
 #[cfg(feature = "testkit")]
 pub mod testkit;
