@@ -32,6 +32,31 @@ fn bytes_come_as_they_were_sent_both_ways_however_many_frames_are_lost() {
 }
 
 #[test]
+fn a_device_that_is_full_is_waited_for_and_loses_nothing() {
+    // More under way than the cable takes at once.
+    let big = || limits(|limits| limits.buffer = 256 << 10);
+    let of = |side, ip: &str| {
+        let config = config(side).address(ip.parse().unwrap(), 24);
+        config.limits(big())
+    };
+    let world = World::of(of(1, A), of(2, B));
+    let bytes = pattern(2_000_000);
+    world.run(async {
+        let (client, server) = pair(&world.a, &world.b, B).await;
+        let (sent, got) = both(send_and_end(&*client, &bytes), receive(&*server)).await;
+        assert_eq!(sent, Ok(()));
+        assert!(got.unwrap() == bytes);
+    });
+    let (least, carried) = (bytes.len() / 1460, world.cable.carried());
+    assert!(
+        carried < least * 2,
+        "{carried} frames for {least}: some went twice"
+    );
+    let passed = wasi_clocks::MonotonicClock::now(&world.clock);
+    assert!(passed < SECOND, "{passed} ns");
+}
+
+#[test]
 fn a_writer_that_nobody_reads_waits_within_the_buffers_and_goes_on_after() {
     let world = World::with_limits(limits(|limits| limits.buffer = 5000));
     let (client, server) = world.run(pair(&world.a, &world.b, B));

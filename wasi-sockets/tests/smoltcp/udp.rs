@@ -79,6 +79,22 @@ fn what_nobody_receives_is_dropped_when_the_buffer_is_full() {
 }
 
 #[test]
+fn a_socket_for_every_address_receives_in_its_family_only() {
+    let world = World::new();
+    for (any, other_from, other, from, own) in [("0.0.0.0", A6, B6, A, B), ("::", A, B, A6, B6)] {
+        let there = udp(&world.b, at(any, 7));
+        let (wrong, right) = (udp(&world.a, at(other_from, 0)), udp(&world.a, at(from, 0)));
+        world.run(send_to(&*wrong, b"wrong", at(other, 7))).unwrap();
+        world.settle();
+        assert!(pending(&*there), "{any}");
+        world.run(send_to(&*wrong, b"wrong", at(other, 7))).unwrap();
+        world.run(send_to(&*right, b"right", at(own, 7))).unwrap();
+        assert_eq!(world.run(receive_from(&*there)).0, b"right");
+        assert!(pending(&*there), "{any}");
+    }
+}
+
+#[test]
 fn a_broadcast_reaches_the_neighbours() {
     let world = World::new();
     let (here, there) = (udp(&world.a, at(A, 0)), udp(&world.b, at("0.0.0.0", 7)));
