@@ -1,0 +1,168 @@
+//! The kernel's command line, as `-append` gives it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// What the command line says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Whether to tell at the end how much of the heap was used.
+    pub stats: bool,
+    /// Environment variables of the program.
+    pub environment: Vec<(String, String)>,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `run PROGRAM ARGS…`: a program of the initrd.
+    Run {
+        /// Its path in the initrd.
+        program: String,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
+    /// `demo`: the table of all APIs.
+    Demo,
+}
+
+/// Why a command line can't be done.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// It says nothing.
+    #[error("the command line is empty: give `run PROGRAM ARGS…` or `demo`")]
+    Empty,
+    /// A word is not known.
+    #[error("`{0}` is no command: give `run PROGRAM ARGS…` or `demo`")]
+    Unknown(String),
+    /// `run` has no program.
+    #[error("`run` needs the path of a program in the initrd")]
+    NoProgram,
+    /// `demo` has something behind it.
+    #[error("`demo` takes no arguments")]
+    Arguments,
+    /// A quoted part has no end.
+    #[error("a quote (\") is not closed")]
+    Quote,
+}
+
+impl Command {
+    /// Reads `line`: words, of which the first may be `stats` and `NAME=VALUE`, then a command
+    /// and its arguments. A word with spaces, or an empty one, is put in double quotes; in those
+    /// a backslash takes the next character as it is.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub fn parse(line: &str) -> Result<Self, CommandError> {
+        let mut words = words(line)?.into_iter();
+        let (mut stats, mut environment) = (false, Vec::new());
+        let action = loop {
+            let word = words.next().ok_or(CommandError::Empty)?;
+            match word.as_str() {
+                "stats" => stats = true,
+                "run" => {
+                    break Action::Run {
+                        program: words.next().ok_or(CommandError::NoProgram)?,
+                        arguments: words.collect(),
+                    };
+                }
+                "demo" if words.next().is_some() => return Err(CommandError::Arguments),
+                "demo" => break Action::Demo,
+                _ => match word.split_once('=') {
+                    Some((name, value)) if !name.is_empty() => {
+                        environment.push((name.into(), value.into()));
+                    }
+                    _ => return Err(CommandError::Unknown(word)),
+                },
+            }
+        };
+        Ok(Self {
+            stats,
+            environment,
+            action,
+        })
+    }
+}
+
+fn words(line: &str) -> Result<Vec<String>, CommandError> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = line.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next().ok_or(CommandError::Quote)? {
+                        '"' => break,
+                        '\\' => word.push(chars.next().ok_or(CommandError::Quote)?),
+                        char => word.push(char),
+                    }
+                }
+            }
+            char if char.is_whitespace() => words.extend(word.take()),
+            char => word.get_or_insert_default().push(char),
+        }
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(program: &str, arguments: &[&str]) -> Action {
+        Action::Run {
+            program: program.into(),
+            arguments: arguments.iter().map(|word| String::from(*word)).collect(),
+        }
+    }
+
+    #[test]
+    fn words_are_split_and_quotes_keep_them_together() {
+        for (line, action) in [
+            ("run a.cwasm", run("a.cwasm", &[])),
+            ("  run\ta  b c ", run("a", &["b", "c"])),
+            (r#"run a "b c" "" d"e f"g"#, run("a", &["b c", "", "de fg"])),
+            (r#"run a "\"\\ \n" \x"#, run("a", &[r#""\ n"#, r"\x"])),
+            (
+                "run run demo stats A=b",
+                run("run", &["demo", "stats", "A=b"]),
+            ),
+            ("demo", Action::Demo),
+        ] {
+            let command = Command::parse(line).unwrap();
+            assert_eq!((command.stats, command.action), (false, action), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_comes_before_the_command_is_kept() {
+        let command = Command::parse("A=b stats C= D=e=f demo").unwrap();
+        let environment = [("A", "b"), ("C", ""), ("D", "e=f")];
+        assert!(command.stats);
+        assert_eq!(
+            command.environment,
+            environment.map(|(a, b)| (a.into(), b.into()))
+        );
+    }
+
+    #[test]
+    fn a_line_that_says_nothing_known_is_refused() {
+        for (line, error) in [
+            ("", CommandError::Empty),
+            ("stats A=b", CommandError::Empty),
+            ("walk a", CommandError::Unknown("walk".into())),
+            ("=x demo", CommandError::Unknown("=x".into())),
+            ("run", CommandError::NoProgram),
+            ("demo x", CommandError::Arguments),
+            (r#"run "a"#, CommandError::Quote),
+            (r#"run "a\"#, CommandError::Quote),
+        ] {
+            assert_eq!(Command::parse(line), Err(error), "{line}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+use crate::disk::{Disk, DiskError, Sectors};
+use crate::node::Node;
+use crate::state::State;
+use crate::time::Stamps;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use hadris_fat::CacheOptions;
+use hadris_fat::sync::FatFs;
+use hadris_fs::{ErrorKind, MountOptions};
+use wasi_clocks::WallClock;
+use wasi_filesystem::Result;
+use wasi_io::sync::Mutex;
+
+/// Sectors of FATs and directories that are kept in memory.
+const SECTORS_KEPT: usize = 64;
+/// Places in files whose clusters are remembered, so that a read far in is not a walk from the
+/// first cluster on.
+const POSITIONS_KEPT: usize = 256;
+
+/// A FAT12, FAT16 or FAT32 filesystem, for any number of guests at once.
+/// [`vfs::directory`](wasi_filesystem::vfs::directory) gives its topmost directory.
+///
+/// **What is on the disk when.** Contents, names and the allocation of room are written at once,
+/// through to the [`Disk`], in an order that leaves nothing broken at any point: a power cut loses
+/// what the disk had not flushed, and can leave clusters that nothing uses, a file under both
+/// names of a rename, or no file at a name that a rename was replacing. `fsck.fat` repairs the
+/// first two. The size and time of a file that grew are written when it is synced or
+/// nobody has it open any more; until then, a power cut cuts the file to its size before. Nothing
+/// waits in memory else, so there is no cache to write back. [`FatVolume::flush`] makes all of it
+/// durable; dropping the volume, and all that is open of it, tries to.
+///
+/// **What waits.** Every operation is done when it returns, and its requests to the disk have
+/// been waited for by then. One that extends a file by a lot writes all of its zeros first: FAT
+/// has no holes.
+///
+/// **What FAT is not.**
+/// - There are no links: [`ErrorCode::Unsupported`](wasi_filesystem::ErrorCode::Unsupported).
+/// - Names differ in more than case (by Unicode's simple mapping), keep the case that they were
+///   made with, and have up to 255 UTF-16 units. A control character, one of `"*/:<>?\|`, or a `.`
+///   or blank at the end is [`ErrorCode::Invalid`](wasi_filesystem::ErrorCode::Invalid) in a new
+///   name. An object is also found by its short name, such as `LONGNA~1.TXT`.
+/// - Modification times have steps of 2 seconds, access times of a day, from 1980 to 2107 (others
+///   become the first or last of these), and are UTC. There is no time of the last change of
+///   status, and the topmost directory has no times at all.
+/// - A file has up to 2^32 - 1 bytes.
+/// - The number of an object is where its name is on the disk: it stays while it is in use, and
+///   may be another one after it was moved and is nowhere open.
+/// - The read-only attribute of a file refuses opening it for writing
+///   ([`ErrorCode::Access`](wasi_filesystem::ErrorCode::Access)); others are ignored.
+///
+/// **A file without a name** lives on while it is open: FAT knows no such thing, so it is moved to
+/// a directory `agave.del` at the top, which no guest sees and whose name none can use. It goes
+/// with its last file; what a power cut left in it is removed by the next mount.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # fn f(disk: impl agave_volume::Disk, clock: Arc<dyn wasi_clocks::WallClock>)
+/// # -> Result<(), Box<dyn std::error::Error>> {
+/// use agave_volume::FatVolume;
+///
+/// let volume = Arc::new(FatVolume::mount(disk, clock)?);
+/// let preopen = wasi_filesystem::vfs::directory(volume.clone());
+/// // … guests run …
+/// volume.flush()?;
+/// # drop(preopen);
+/// # Ok(())
+/// # }
+/// ```
+pub struct FatVolume {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) root: Arc<Node>,
+}
+
+/// What a volume and everything that is in use of it share.
+pub(crate) struct Shared {
+    pub(crate) state: Mutex<State>,
+    pub(crate) device: u64,
+    pub(crate) read_only: bool,
+}
+
+/// Why a disk can't be mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MountError {
+    /// There is something else on the disk, or nothing.
+    #[error(
+        "no FAT filesystem begins at the first sector of the disk: make one on the whole disk, \
+         without a partition table (mkfs.fat IMAGE)"
+    )]
+    NotFat,
+    /// It says of itself what can't be, such as more sectors than the disk has.
+    #[error("the FAT filesystem is damaged ({0}): repair it with fsck.fat, or make a new one")]
+    Damaged(&'static str),
+    /// The disk failed.
+    #[error("the disk can't be read: {0}")]
+    Disk(DiskError),
+}
+
+impl FatVolume {
+    /// Mounts the filesystem that begins at the first sector of `disk`. Times are those of
+    /// `clock`, which lives on for ever, 16 bytes for each mount.
+    ///
+    /// # Errors
+    /// As [`MountError`] says; the disk is dropped.
+    pub fn mount(disk: impl Disk, clock: Arc<dyn WallClock>) -> Result<Self, MountError> {
+        let options = MountOptions::new().with_clock(Box::leak(Box::new(Stamps(clock.clone()))));
+        let cache = CacheOptions::new()
+            .with_blocks(SECTORS_KEPT)
+            .with_chain_positions(POSITIONS_KEPT);
+        let fs = FatFs::mount(Sectors(Box::new(disk)), options).map_err(|error| {
+            let error = error.into_error();
+            match (error.kind(), error.device_error()) {
+                (_, Some(error)) => MountError::Disk(*error),
+                (ErrorKind::NotRecognized, _) => MountError::NotFat,
+                _ => MountError::Damaged(error.message()),
+            }
+        })?;
+        let mut state = State::new(fs.with_cache(cache), clock);
+        let read_only = state.fs.is_read_only();
+        if !read_only {
+            state.remove_leftovers();
+        }
+        let id = state.fs.root();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            device: wasi_filesystem::vfs::new_device(),
+            read_only,
+        });
+        let root = Arc::new(Node {
+            shared: shared.clone(),
+            id,
+            is_directory: true,
+        });
+        Ok(Self { shared, root })
+    }
+
+    /// Whether it was in use when the machine stopped last, by its own mark, which FAT12 does not
+    /// have. It can be used; `fsck.fat` gives back what room was lost.
+    pub fn was_in_use(&self) -> bool {
+        self.shared.state.lock().fs.was_dirty()
+    }
+
+    /// Writes everything that is still to be written, and waits until the medium has it.
+    ///
+    /// # Errors
+    /// - [`ErrorCode::Io`](wasi_filesystem::ErrorCode::Io): the disk failed, or the filesystem is
+    ///   damaged. What could not be written is tried again by the next call.
+    /// - [`ErrorCode::ReadOnly`](wasi_filesystem::ErrorCode::ReadOnly): the disk accepts no more
+    ///   writes.
+    pub fn flush(&self) -> Result<()> {
+        self.shared.state.lock().flush()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if !self.read_only {
+            self.state.lock().unmount();
+        }
+    }
+}
