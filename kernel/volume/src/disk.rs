@@ -1,6 +1,6 @@
 //! What a machine's disk is to a volume.
 
-use alloc::boxed::Box;
+use crate::cache::Cache;
 use hadris_io::{Error, ErrorKind, ErrorType};
 use hadris_storage::sync::BlockDevice;
 use hadris_storage::{BlockIndex, BlockSize};
@@ -62,7 +62,7 @@ pub enum DiskError {
 }
 
 /// A disk as the library wants it.
-pub(crate) struct Sectors(pub(crate) Box<dyn Disk>);
+pub(crate) struct Sectors(pub(crate) Cache);
 
 impl Sectors {
     /// The number of the first sector, where `length` bytes from it on are whole sectors of the
@@ -95,25 +95,17 @@ impl BlockDevice for Sectors {
     }
 
     fn read_blocks(&mut self, first: BlockIndex, buf: &mut [u8]) -> Result<(), Error<DiskError>> {
-        let mut at = self.check(first, buf.len())?;
-        for part in buf.chunks_mut(REQUEST_MAX) {
-            self.0.read(at, part).map_err(failed)?;
-            at += (part.len() / SECTOR) as u64;
-        }
-        Ok(())
+        let first = self.check(first, buf.len())?;
+        self.0.read(first, buf).map_err(failed)
     }
 
     fn write_blocks(&mut self, first: BlockIndex, bytes: &[u8]) -> Result<(), Error<DiskError>> {
-        let mut at = self.check(first, bytes.len())?;
-        for part in bytes.chunks(REQUEST_MAX) {
-            self.0.write(at, part).map_err(failed)?;
-            at += (part.len() / SECTOR) as u64;
-        }
-        Ok(())
+        let first = self.check(first, bytes.len())?;
+        self.0.write(first, bytes).map_err(failed)
     }
 
     fn flush(&mut self) -> Result<(), Error<DiskError>> {
-        self.0.flush().map_err(failed)
+        self.0.disk().flush().map_err(failed)
     }
 }
 

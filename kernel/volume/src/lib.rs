@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+mod cache;
 mod disk;
 mod listing;
 mod node;

@@ -22,6 +22,8 @@ const NAME_MAX: usize = 255;
 pub(crate) const FILE_MAX: u64 = u32::MAX as u64;
 /// How many names for a file without one are tried.
 const HIDDEN_TRIES: u32 = 16;
+/// How many files without a name a mount removes. There are more only on a disk that was made so.
+const LEFTOVERS_MAX: usize = 1000;
 
 type Error = hadris_fs::Error<DiskError>;
 
@@ -47,10 +49,11 @@ impl State {
     pub(crate) fn new(fs: FatFs<Sectors>, clock: Arc<dyn WallClock>) -> Self {
         Self {
             fs,
+            // Not where the last one began: what it left may not be gone.
+            next_hidden: clock.now().seconds() as u32,
             clock,
             held: BTreeMap::new(),
             hidden: None,
-            next_hidden: 0,
         }
     }
 
@@ -192,7 +195,10 @@ impl State {
             self.next_hidden = number.wrapping_add(1);
             let new = hidden_name(number);
             let new = Name::new(&new);
-            match self.fs.rename(dir, name, hidden, new, RenameMode::NoReplace) {
+            match self
+                .fs
+                .rename(dir, name, hidden, new, RenameMode::NoReplace)
+            {
                 Ok(()) => {
                     if let Some(held) = self.held.get_mut(&id) {
                         held.hidden = Some(number);
@@ -213,7 +219,9 @@ impl State {
         if let (Some(number), Some(hidden)) = (number, self.hidden) {
             let old = hidden_name(number);
             let old = Name::new(&old);
-            let renamed = self.fs.rename(hidden, old, dir, name, RenameMode::NoReplace);
+            let renamed = self
+                .fs
+                .rename(hidden, old, dir, name, RenameMode::NoReplace);
             renamed.map_err(code)?;
             if let Some(held) = self.held.get_mut(&id) {
                 held.hidden = None;
@@ -253,7 +261,9 @@ impl State {
             return;
         };
         let (mut names, mut from) = (Vec::new(), DirCursor::START);
-        while let Ok(Some(entry)) = self.fs.readdir(hidden, from) {
+        while names.len() < LEFTOVERS_MAX
+            && let Ok(Some(entry)) = self.fs.readdir(hidden, from)
+        {
             names.push(Vec::from(entry.name().as_bytes()));
             from = entry.next_cursor();
         }

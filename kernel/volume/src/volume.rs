@@ -1,3 +1,4 @@
+use crate::cache::Cache;
 use crate::disk::{Disk, DiskError, Sectors};
 use crate::node::Node;
 use crate::state::State;
@@ -11,8 +12,6 @@ use wasi_clocks::WallClock;
 use wasi_filesystem::Result;
 use wasi_io::sync::Mutex;
 
-/// Sectors of FATs and directories that are kept in memory.
-const SECTORS_KEPT: usize = 64;
 /// Places in files whose clusters are remembered, so that a read far in is not a walk from the
 /// first cluster on.
 const POSITIONS_KEPT: usize = 256;
@@ -26,7 +25,7 @@ const POSITIONS_KEPT: usize = 256;
 /// names of a rename, or no file at a name that a rename was replacing. `fsck.fat` repairs the
 /// first two. The size and time of a file that grew are written when it is synced or
 /// nobody has it open any more; until then, a power cut cuts the file to its size before. Nothing
-/// waits in memory else, so there is no cache to write back. [`FatVolume::flush`] makes all of it
+/// else waits in memory: what is kept there, up to 256 KiB, is for reading. [`FatVolume::flush`] makes all of it
 /// durable; dropping the volume, and all that is open of it, tries to.
 ///
 /// **What waits.** Every operation is done when it returns, and its requests to the disk have
@@ -103,10 +102,10 @@ impl FatVolume {
     /// As [`MountError`] says; the disk is dropped.
     pub fn mount(disk: impl Disk, clock: Arc<dyn WallClock>) -> Result<Self, MountError> {
         let options = MountOptions::new().with_clock(Box::leak(Box::new(Stamps(clock.clone()))));
-        let cache = CacheOptions::new()
-            .with_blocks(SECTORS_KEPT)
+        let positions = CacheOptions::new()
+            .with_blocks(0)
             .with_chain_positions(POSITIONS_KEPT);
-        let fs = FatFs::mount(Sectors(Box::new(disk)), options).map_err(|error| {
+        let fs = FatFs::mount(Sectors(Cache::new(Box::new(disk))), options).map_err(|error| {
             let error = error.into_error();
             match (error.kind(), error.device_error()) {
                 (_, Some(error)) => MountError::Disk(*error),
@@ -114,7 +113,7 @@ impl FatVolume {
                 _ => MountError::Damaged(error.message()),
             }
         })?;
-        let mut state = State::new(fs.with_cache(cache), clock);
+        let mut state = State::new(fs.with_cache(positions), clock);
         let read_only = state.fs.is_read_only();
         if !read_only {
             state.remove_leftovers();
