@@ -13,6 +13,8 @@ mod fields;
 mod guest_fields;
 #[cfg(any(feature = "p2", feature = "p3"))]
 mod host;
+#[cfg(feature = "http1")]
+pub mod http1;
 mod incoming;
 pub mod memory;
 mod message;
