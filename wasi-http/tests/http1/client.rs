@@ -18,7 +18,15 @@ fn each_request_is_framed_as_its_method_and_content_want() {
         (get(""), "GET / HTTP/1.1\r\nhost: a.example\r\n\r\n"),
         (get("?q"), "GET /?q HTTP/1.1\r\nhost: a.example\r\n\r\n"),
         (
-            with(&[("A", "1"), ("Host", "b"), ("Transfer-Encoding", "gzip"), ("a", "")], get("/")),
+            with(
+                &[
+                    ("A", "1"),
+                    ("Host", "b"),
+                    ("Transfer-Encoding", "gzip"),
+                    ("a", ""),
+                ],
+                get("/"),
+            ),
             "GET / HTTP/1.1\r\nhost: a.example\r\nA: 1\r\na: \r\n\r\n",
         ),
         (
@@ -42,7 +50,10 @@ fn each_request_is_framed_as_its_method_and_content_want() {
             "GET / HTTP/1.1\r\nhost: a.example\r\n\r\n",
         ),
         (
-            with(&[("content-length", "3")], request(Method::Get, "/", parts())),
+            with(
+                &[("content-length", "3")],
+                request(Method::Get, "/", parts()),
+            ),
             "GET / HTTP/1.1\r\nhost: a.example\r\ncontent-length: 3\r\n\r\nabc",
         ),
         (
@@ -76,22 +87,46 @@ fn a_request_that_can_not_be_sent_fails_at_once() {
         request
     };
     for (request, code) in [
-        (changed(|r| r.scheme = Some(Scheme::Https)), ErrorCode::ConfigurationError),
+        (
+            changed(|r| r.scheme = Some(Scheme::Https)),
+            ErrorCode::ConfigurationError,
+        ),
         (
             changed(|r| r.scheme = Some(Scheme::Other("ftp".into()))),
             ErrorCode::HttpRequestUriInvalid,
         ),
-        (changed(|r| r.authority = None), ErrorCode::HttpRequestUriInvalid),
-        (changed(|r| r.authority = Some("u@a".into())), ErrorCode::HttpRequestUriInvalid),
-        (changed(|r| r.authority = Some("a:0".into())), ErrorCode::HttpRequestUriInvalid),
-        (changed(|r| r.authority = Some("a\r\nb".into())), ErrorCode::HttpRequestUriInvalid),
-        (changed(|r| r.path_with_query = Some("/ x".into())), ErrorCode::HttpRequestUriInvalid),
-        (changed(|r| r.path_with_query = Some("x".into())), ErrorCode::HttpRequestUriInvalid),
+        (
+            changed(|r| r.authority = None),
+            ErrorCode::HttpRequestUriInvalid,
+        ),
+        (
+            changed(|r| r.authority = Some("u@a".into())),
+            ErrorCode::HttpRequestUriInvalid,
+        ),
+        (
+            changed(|r| r.authority = Some("a:0".into())),
+            ErrorCode::HttpRequestUriInvalid,
+        ),
+        (
+            changed(|r| r.authority = Some("a\r\nb".into())),
+            ErrorCode::HttpRequestUriInvalid,
+        ),
+        (
+            changed(|r| r.path_with_query = Some("/ x".into())),
+            ErrorCode::HttpRequestUriInvalid,
+        ),
+        (
+            changed(|r| r.path_with_query = Some("x".into())),
+            ErrorCode::HttpRequestUriInvalid,
+        ),
         (
             changed(|r| r.path_with_query = Some(format!("/{}", "a".repeat(70_000)))),
             ErrorCode::HttpRequestUriTooLong,
         ),
-        (changed(|r| r.method = Method::Connect), ErrorCode::HttpRequestMethodInvalid),
+        (
+            changed(|r| r.method = Method::Connect),
+            ErrorCode::HttpRequestMethodInvalid,
+        ),
         (
             changed(|r| r.method = Method::Other("A B".into())),
             ErrorCode::HttpRequestMethodInvalid,
@@ -102,7 +137,10 @@ fn a_request_that_can_not_be_sent_fails_at_once() {
         ),
     ] {
         let world = World::new();
-        let mut sent = world.builder().build().send(request, RequestOptions::default());
+        let mut sent = world
+            .builder()
+            .build()
+            .send(request, RequestOptions::default());
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         match sent.as_mut().poll(&mut cx) {
             std::task::Poll::Ready(Err(error)) => assert_eq!(error, code),
@@ -135,20 +173,86 @@ fn answer(method: Method, sent: &[u8], end: bool) -> (Result<u16, ErrorCode>, Op
 #[test]
 fn each_good_response_is_understood() {
     for (method, sent, end, status, content) in [
-        (Method::Get, "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc", false, 200, "abc"),
-        (Method::Get, "HTTP/1.1 200\r\ncontent-length: 3\r\n\r\nabc", false, 200, "abc"),
-        (Method::Get, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\ncontent-length: 3\r\n\r\nabc", false, 200, "abc"),
+        (
+            Method::Get,
+            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc",
+            false,
+            200,
+            "abc",
+        ),
+        (
+            Method::Get,
+            "HTTP/1.1 200\r\ncontent-length: 3\r\n\r\nabc",
+            false,
+            200,
+            "abc",
+        ),
+        (
+            Method::Get,
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\ncontent-length: 3\r\n\r\nabc",
+            false,
+            200,
+            "abc",
+        ),
         (Method::Get, "HTTP/1.1 200 OK\r\n\r\nabc", true, 200, "abc"),
         (Method::Get, "HTTP/1.0 200 OK\r\n\r\n", true, 200, ""),
-        (Method::Get, "HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\na", false, 200, "a"),
-        (Method::Get, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", false, 200, "abc"),
-        (Method::Get, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", false, 200, ""),
-        (Method::Get, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\na: b\r\n\r\nHTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n", false, 404, ""),
-        (Method::Head, "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n", false, 200, ""),
-        (Method::Head, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", false, 200, ""),
+        (
+            Method::Get,
+            "HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\na",
+            false,
+            200,
+            "a",
+        ),
+        (
+            Method::Get,
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            false,
+            200,
+            "abc",
+        ),
+        (
+            Method::Get,
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            false,
+            200,
+            "",
+        ),
+        (
+            Method::Get,
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\na: b\r\n\r\nHTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n",
+            false,
+            404,
+            "",
+        ),
+        (
+            Method::Head,
+            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n",
+            false,
+            200,
+            "",
+        ),
+        (
+            Method::Head,
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+            false,
+            200,
+            "",
+        ),
         (Method::Get, "HTTP/1.1 204 No\r\n\r\n", false, 204, ""),
-        (Method::Get, "HTTP/1.1 304 No\r\ncontent-length: 3\r\n\r\n", false, 304, ""),
-        (Method::Get, "HTTP/1.1 999 \r\ncontent-length: 1\r\n\r\na", false, 999, "a"),
+        (
+            Method::Get,
+            "HTTP/1.1 304 No\r\ncontent-length: 3\r\n\r\n",
+            false,
+            304,
+            "",
+        ),
+        (
+            Method::Get,
+            "HTTP/1.1 999 \r\ncontent-length: 1\r\n\r\na",
+            false,
+            999,
+            "a",
+        ),
     ] {
         let (got, read) = answer(method, sent.as_bytes(), end);
         assert_eq!(got, Ok(status), "{sent:?}");
@@ -173,17 +277,41 @@ fn each_bad_head_has_its_code() {
         ("HTTP/1.1 099 OK\r\n\r\n", false, protocol.clone()),
         ("HTTP/1.1 200 OK\r\na b: c\r\n\r\n", false, protocol.clone()),
         ("HTTP/1.1 200 OK\r\na: b\0\r\n\r\n", false, protocol.clone()),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", false, protocol.clone()),
-        ("HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n", false, protocol.clone()),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", false, protocol.clone()),
-        ("HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", false, protocol.clone()),
-        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, x\r\n\r\n", false, protocol.clone()),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+            false,
+            protocol.clone(),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+            false,
+            protocol.clone(),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+            false,
+            protocol.clone(),
+        ),
+        (
+            "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+            false,
+            protocol.clone(),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, x\r\n\r\n",
+            false,
+            protocol.clone(),
+        ),
         (
             "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
             false,
             ErrorCode::HttpResponseTransferCoding(Some("gzip".into())),
         ),
-        ("HTTP/1.1 101 Switching\r\n\r\n", false, ErrorCode::HttpUpgradeFailed),
+        (
+            "HTTP/1.1 101 Switching\r\n\r\n",
+            false,
+            ErrorCode::HttpUpgradeFailed,
+        ),
         (&interim, false, protocol.clone()),
         (&many, false, ErrorCode::HttpResponseHeaderSectionSize(None)),
         (&long, false, ErrorCode::HttpResponseHeaderSectionSize(None)),
@@ -201,15 +329,45 @@ fn each_bad_body_has_its_code_behind_what_came_before() {
     for (head, sent, content, code) in [
         (LENGTH, "abc", "abc", ErrorCode::HttpResponseIncomplete),
         (CHUNKED, "3\r\nab", "ab", ErrorCode::HttpResponseIncomplete),
-        (CHUNKED, "2\r\nab\r\n", "ab", ErrorCode::HttpResponseIncomplete),
-        (CHUNKED, "2\r\nab\r\n0\r\n", "ab", ErrorCode::HttpResponseIncomplete),
-        (CHUNKED, "2\r\nab\r\n0\r\na: b\r\n", "ab", ErrorCode::HttpResponseIncomplete),
+        (
+            CHUNKED,
+            "2\r\nab\r\n",
+            "ab",
+            ErrorCode::HttpResponseIncomplete,
+        ),
+        (
+            CHUNKED,
+            "2\r\nab\r\n0\r\n",
+            "ab",
+            ErrorCode::HttpResponseIncomplete,
+        ),
+        (
+            CHUNKED,
+            "2\r\nab\r\n0\r\na: b\r\n",
+            "ab",
+            ErrorCode::HttpResponseIncomplete,
+        ),
         (CHUNKED, "2\r\nabc", "ab", ErrorCode::HttpProtocolError),
         (CHUNKED, "\r\n", "", ErrorCode::HttpProtocolError),
         (CHUNKED, "g\r\n", "", ErrorCode::HttpProtocolError),
-        (CHUNKED, "fffffffffffffffff\r\n", "", ErrorCode::HttpProtocolError),
-        (CHUNKED, "1\r\na\r\n0\r\na\r\n\r\n", "a", ErrorCode::HttpProtocolError),
-        (CHUNKED, &trailers, "a", ErrorCode::HttpResponseTrailerSectionSize(None)),
+        (
+            CHUNKED,
+            "fffffffffffffffff\r\n",
+            "",
+            ErrorCode::HttpProtocolError,
+        ),
+        (
+            CHUNKED,
+            "1\r\na\r\n0\r\na\r\n\r\n",
+            "a",
+            ErrorCode::HttpProtocolError,
+        ),
+        (
+            CHUNKED,
+            &trailers,
+            "a",
+            ErrorCode::HttpResponseTrailerSectionSize(None),
+        ),
     ] {
         let (status, read) = answer(Method::Get, [head, sent].concat().as_bytes(), true);
         assert_eq!(status, Ok(200));
@@ -310,7 +468,10 @@ fn each_timeout_has_its_code() {
     assert!(reading.take().is_none());
     world.pass(SECOND);
     let read = reading.take().unwrap();
-    assert_eq!((&read.content[..], read.error), (&b"abcd"[..], Some(ErrorCode::ConnectionReadTimeout)));
+    assert_eq!(
+        (&read.content[..], read.error),
+        (&b"abcd"[..], Some(ErrorCode::ConnectionReadTimeout))
+    );
     server.receive();
     assert!(server.ended());
 }
@@ -366,7 +527,10 @@ fn a_request_body_that_fails_fails_the_exchange() {
     let body = Frames::new([data("abc"), failure()]);
     let pending = world.send(&client, request(Method::Post, "/", body));
     let mut server = Raw::accept(&listener, &world).unwrap();
-    assert!(server.receive().ends_with("3\r\nabc\r\n"), "no end of the content");
+    assert!(
+        server.receive().ends_with("3\r\nabc\r\n"),
+        "no end of the content"
+    );
     assert!(server.ended());
     assert_eq!(pending.take().unwrap().err(), failure().err());
     // And after it.

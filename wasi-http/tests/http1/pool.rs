@@ -22,12 +22,24 @@ fn exchange(world: &World, pending: Sent, server: &mut Raw, sent: &str) {
 fn a_connection_is_used_again_where_both_sides_keep_it() {
     for (sent, kept) in [
         (OK, true),
-        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", true),
-        ("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok", true),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            true,
+        ),
+        (
+            "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok",
+            true,
+        ),
         ("HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok", false),
-        ("HTTP/1.1 200 OK\r\nConnection: x, Close\r\ncontent-length: 2\r\n\r\nok", false),
+        (
+            "HTTP/1.1 200 OK\r\nConnection: x, Close\r\ncontent-length: 2\r\n\r\nok",
+            false,
+        ),
         // Nobody asked for what follows.
-        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n", false),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n",
+            false,
+        ),
     ] {
         let world = World::new();
         let listener = world.listen();
@@ -140,11 +152,23 @@ fn no_more_connections_are_kept_than_may_be() {
             server.receive();
             !server.ended()
         };
-        assert_eq!(servers.iter_mut().filter_map(|s| open(s).then_some(())).count(), kept);
+        assert_eq!(
+            servers
+                .iter_mut()
+                .filter_map(|s| open(s).then_some(()))
+                .count(),
+            kept
+        );
         // With the client, they go.
         drop(client);
         world.executor.run();
-        assert_eq!(servers.iter_mut().filter_map(|s| open(s).then_some(())).count(), 0);
+        assert_eq!(
+            servers
+                .iter_mut()
+                .filter_map(|s| open(s).then_some(()))
+                .count(),
+            0
+        );
     }
 }
 
@@ -190,8 +214,8 @@ fn the_grant_is_asked_for_each_address_also_of_a_kept_connection() {
     let refused = Arc::new(Mutex::new(0));
     let count = refused.clone();
     let policy = NetworkPolicy::new()
-        .allow("a.example:80".parse().unwrap())
         .deny("127.0.0.0/8".parse().unwrap())
+        .allow("a.example:80".parse().unwrap())
         .report(move |_| *count.lock().unwrap() += 1);
     let mut denied = request(Method::Get, "/", Empty);
     denied.grant = Some(policy.request("a.example", 80).unwrap());

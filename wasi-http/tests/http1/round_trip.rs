@@ -24,7 +24,11 @@ fn content_trailers_and_fields_make_the_way_there_and_back() {
     let client = world.builder().build();
     for _ in 0..3 {
         let trailers = fields(&[("x-sum", "5"), ("x-sum", "6")]);
-        let body = Frames::new([data("ab"), data("cde"), Ok(Frame::Trailers(trailers.clone()))]);
+        let body = Frames::new([
+            data("ab"),
+            data("cde"),
+            Ok(Frame::Trailers(trailers.clone())),
+        ]);
         let mut request = request(Method::Post, "/", body);
         request.headers = fields(&[("x-a", "1"), ("x-a", "2")]);
         let response = world.send(&client, request).take().unwrap().unwrap();
@@ -56,7 +60,9 @@ fn both_bodies_go_at_once() {
 
 fn frames(parts: &[Vec<u8>]) -> Vec<Result<Frame, ErrorCode>> {
     let parts = parts.iter().filter(|part| !part.is_empty());
-    parts.map(|part| Ok(Frame::Data(Bytes::from(part.clone())))).collect()
+    parts
+        .map(|part| Ok(Frame::Data(Bytes::from(part.clone()))))
+        .collect()
 }
 
 proptest! {

@@ -12,9 +12,10 @@ const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 fn a_head_that_takes_too_long_is_a_408_and_none_is_the_end() {
     let world = World::new();
     let server = world.server();
-    world.serve(server.head_timeout(5 * SECOND).idle_timeout(9 * SECOND), |_| async {
-        text("ok")
-    });
+    world.serve(
+        server.head_timeout(5 * SECOND).idle_timeout(9 * SECOND),
+        |_| async { text("ok") },
+    );
     // Nothing comes at all.
     let mut silent = world.connect();
     world.pass(4 * SECOND);
@@ -58,7 +59,11 @@ fn a_client_that_takes_nothing_for_too_long_is_cut_off() {
         world.pass(4 * SECOND);
         assert_eq!(client.receive_bytes(20_000).len(), 20_000);
     }
-    assert_eq!(Arc::strong_count(&taken), 3, "the test, the handler, the body");
+    assert_eq!(
+        Arc::strong_count(&taken),
+        3,
+        "the test, the handler, the body"
+    );
     world.pass(5 * SECOND);
     assert_eq!(Arc::strong_count(&taken), 2);
 }
@@ -73,7 +78,9 @@ fn a_client_that_leaves_drops_the_handler() {
         let world = World::new();
         let gone = Arc::new(AtomicBool::new(false));
         let tell = gone.clone();
-        world.serve(world.server().half_close(half_close), move |_| Never(tell.clone()));
+        world.serve(world.server().half_close(half_close), move |_| {
+            Never(tell.clone())
+        });
         let client = world.connect();
         client.send(GET);
         assert!(!gone.load(Ordering::Acquire));
@@ -216,7 +223,9 @@ fn what_outlives_the_grace_is_cut_off() {
     let world = World::new();
     let gone = Arc::new(AtomicBool::new(false));
     let tell = gone.clone();
-    let running = world.serve(world.server().grace(5 * SECOND), move |_| Never(tell.clone()));
+    let running = world.serve(world.server().grace(5 * SECOND), move |_| {
+        Never(tell.clone())
+    });
     let mut client = world.connect();
     client.send(GET);
     world.stop.stop();

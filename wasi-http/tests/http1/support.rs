@@ -15,9 +15,7 @@ use wasi_http::http1::{Http1Client, Http1ClientBuilder, Http1Server, Spawn, Stop
 use wasi_http::{
     Body, BoxFuture, Client, Fields, Frame, Method, Request, RequestOptions, Response, Scheme,
 };
-use wasi_sockets::{
-    IpAddressFamily, LoopbackNet, Network, Shutdown, SocketOption, TcpListener, TcpStream,
-};
+use wasi_sockets::{IpAddressFamily, LoopbackNet, Network, Shutdown, TcpListener, TcpStream};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 
@@ -78,58 +76,24 @@ impl Executor {
         future: impl Future<Output = T> + Send + 'static,
     ) -> Started<T> {
         let result = Arc::new(Mutex::new(None));
-        let (sink, gone) = (result.clone(), Arc::new(AtomicBool::new(false)));
-        let (ended, mut future) = (gone.clone(), Some(Box::pin(future)));
-        let waker = Arc::new(Mutex::new(None::<Waker>));
-        let kept = waker.clone();
-        self.spawn(Box::pin(poll_fn(move |cx| {
-            *kept.lock().unwrap() = Some(cx.waker().clone());
-            if ended.load(Ordering::Acquire) {
-                future = None;
-                return Poll::Ready(());
-            }
-            let Some(running) = &mut future else {
-                return Poll::Ready(());
-            };
-            running.as_mut().poll(cx).map(|value| {
-                *sink.lock().unwrap() = Some(value);
-                future = None;
-            })
-        })));
+        let sink = result.clone();
+        self.spawn(Box::pin(async move {
+            let value = future.await;
+            *sink.lock().unwrap() = Some(value);
+        }));
         self.run();
-        Started {
-            result,
-            gone,
-            waker,
-        }
-    }
-
-    pub(crate) fn finish<T: Send + 'static>(
-        &self,
-        future: impl Future<Output = T> + Send + 'static,
-    ) -> T {
-        self.start(future).take().expect("it waits for ever")
+        Started { result }
     }
 }
 
 /// A task of the test's own.
 pub(crate) struct Started<T> {
     result: Arc<Mutex<Option<T>>>,
-    gone: Arc<AtomicBool>,
-    waker: Arc<Mutex<Option<Waker>>>,
 }
 
 impl<T> Started<T> {
     pub(crate) fn take(&self) -> Option<T> {
         self.result.lock().unwrap().take()
-    }
-
-    /// Drops its future, once the executor runs.
-    pub(crate) fn drop_future(&self) {
-        self.gone.store(true, Ordering::Release);
-        if let Some(waker) = self.waker.lock().unwrap().take() {
-            waker.wake();
-        }
     }
 }
 
@@ -229,10 +193,8 @@ impl World {
 
 pub(crate) type Sent = Started<Result<Response, ErrorCode>>;
 
-pub(crate) const ADDRESS: SocketAddr = SocketAddr::new(
-    std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
-    80,
-);
+pub(crate) const ADDRESS: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 80);
 
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Read {
@@ -348,11 +310,6 @@ impl Raw {
         let executor = self.executor.clone();
         drop(self);
         executor.run();
-    }
-
-    pub(crate) fn send_buffer(&self, size: u64) {
-        let set = (self.stream).set_option(SocketOption::SendBufferSize, size);
-        set.unwrap();
     }
 }
 
