@@ -1,4 +1,4 @@
-//! A cable between two devices for Ethernet frames, in memory.
+//! A cable between two devices, in memory.
 
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
@@ -20,10 +20,11 @@ struct State {
     random: u64,
     plugged: bool,
     carried: usize,
+    medium: Medium,
 }
 
 impl Cable {
-    pub fn new() -> Self {
+    pub fn new(medium: Medium) -> Self {
         Self(Arc::new(Mutex::new(State {
             to: Default::default(),
             interrupts: [None, None],
@@ -31,6 +32,7 @@ impl Cable {
             random: 0x9e37_79b9_7f4a_7c15,
             plugged: true,
             carried: 0,
+            medium,
         })))
     }
 
@@ -134,7 +136,7 @@ impl Device for End {
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
+        capabilities.medium = self.cable.0.lock().unwrap().medium;
         capabilities.max_transmission_unit = 1514;
         capabilities
     }

@@ -16,8 +16,12 @@ use world::{A, A6, World};
 
 #[test]
 fn every_guarantee_is_kept_on_the_loopback_and_on_the_own_addresses() {
-    for ip in ["127.0.0.1", "::1", A, A6] {
-        let world = World::new();
+    let ips = ["127.0.0.1", "::1", A, A6];
+    let worlds = [World::new, World::of_packets];
+    for (ip, world) in ips
+        .into_iter()
+        .flat_map(|ip| worlds.map(|world| (ip, world())))
+    {
         let driver = |done: &mut dyn FnMut() -> bool| world.until(done);
         let report = testkit::run(&driver, &world.a, ip.parse().unwrap());
         report.assert_ok();

@@ -146,6 +146,47 @@ fn a_peer_that_is_gone_ends_the_connection_in_time() {
 }
 
 #[test]
+fn a_peer_that_is_gone_in_the_middle_ends_the_connection_in_time() {
+    let world = World::new();
+    let (client, server) = world.run(pair(&world.a, &world.b, B));
+    let bytes = pattern(100_000);
+    let receives = async {
+        let mut buf = vec![0; 30_000];
+        let mut got = 0;
+        while got < 50_000 {
+            got += poll_fn(|cx| server.poll_read(cx, &mut buf)).await.unwrap();
+        }
+        world.cable.plug(false);
+    };
+    let (sent, ()) = world.run(both(send(&*client, &bytes), receives));
+    assert_eq!(sent, Err(ErrorCode::Timeout));
+    drop((client, server));
+    world.cable.plug(true);
+    // All was written, and a part of it taken.
+    let small = || limits(|limits| limits.buffer = 2048);
+    let a = config(1).address(A.parse().unwrap(), 24);
+    let b = config(2).address(B.parse().unwrap(), 24).limits(small());
+    let world = World::of(a, b);
+    let (client, _server) = world.run(pair(&world.a, &world.b, B));
+    world.run(send_and_end(&*client, &pattern(16_000))).unwrap();
+    world.pass(SECOND);
+    world.cable.plug(false);
+    assert_eq!(world.run(receive(&*client)), Err(ErrorCode::Timeout));
+}
+
+#[test]
+fn devices_for_packets_without_frames_serve_as_well() {
+    let world = World::of_packets();
+    for ip in [B, B6] {
+        world.run(async {
+            let (client, server) = pair(&world.a, &world.b, ip).await;
+            send_and_end(&*client, b"question").await.unwrap();
+            assert_eq!(receive(&*server).await.unwrap(), b"question");
+        });
+    }
+}
+
+#[test]
 fn an_idle_connection_is_probed_if_that_is_set_and_then_its_loss_is_seen() {
     let world = World::new();
     let listener = listen(&world.b, at(B, 80), 4);

@@ -1,7 +1,7 @@
 use crate::world::*;
 use smoltcp::wire::{
-    EthernetAddress, EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Address, Ipv4Packet,
-    Ipv4Repr, UdpPacket, UdpRepr,
+    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, IpProtocol,
+    Ipv4Address, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr,
 };
 use std::task::{Context, Poll, Waker};
 use wasi_sockets::{ErrorCode, UdpSocket};
@@ -134,6 +134,31 @@ fn frame(from: Ipv4Address, to: Ipv4Address) -> Vec<u8> {
         &checksums,
     );
     frame
+}
+
+#[test]
+fn a_neighbour_that_claims_an_own_address_gets_nothing_of_it() {
+    let world = World::new();
+    let own: Ipv4Address = A.parse().unwrap();
+    let arp = ArpRepr::EthernetIpv4 {
+        operation: ArpOperation::Reply,
+        source_hardware_addr: EthernetAddress([2, 0, 0, 0, 0, 2]),
+        source_protocol_addr: own,
+        target_hardware_addr: EthernetAddress([2, 0, 0, 0, 0, 1]),
+        target_protocol_addr: own,
+    };
+    let mut frame = vec![0; 14 + arp.buffer_len()];
+    let mut ethernet = EthernetFrame::new_unchecked(&mut frame);
+    ethernet.set_dst_addr(EthernetAddress([2, 0, 0, 0, 0, 1]));
+    ethernet.set_src_addr(EthernetAddress([2, 0, 0, 0, 0, 2]));
+    ethernet.set_ethertype(EthernetProtocol::Arp);
+    arp.emit(&mut ArpPacket::new_unchecked(ethernet.payload_mut()));
+    world.cable.inject(0, frame);
+    world.settle();
+    let (here, there) = (udp(&world.a, at(A, 0)), udp(&world.a, at(A, 7)));
+    let exchange = both(send_to(&*here, b"own", at(A, 7)), receive_from(&*there));
+    assert_eq!(world.run(exchange).1.0, b"own");
+    assert_eq!(world.cable.carried(), 0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Networks, their cable and their time, in one thread.
 
 use crate::cable::Cable;
+use smoltcp::phy::Medium;
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -26,6 +27,11 @@ pub fn at(ip: &str, port: u16) -> SocketAddr {
 
 pub fn config(side: u8) -> SmoltcpConfig {
     SmoltcpConfig::new(0x1234_5678_9abc_def0 + u64::from(side)).mac([2, 0, 0, 0, 0, side])
+}
+
+fn addressed(side: u8, v4: &str, v6: &str) -> SmoltcpConfig {
+    let config = config(side).address(v4.parse().unwrap(), 24);
+    config.address(v6.parse().unwrap(), 64)
 }
 
 pub fn limits(change: impl FnOnce(&mut SmoltcpLimits)) -> SmoltcpLimits {
@@ -76,16 +82,21 @@ impl World {
 
     /// As [`World::new`]; the first has these limits.
     pub fn with_limits(limits: SmoltcpLimits) -> Self {
-        let of = |side: u8, v4: &str, v6: &str| {
-            let config = config(side).address(v4.parse().unwrap(), 24);
-            config.address(v6.parse().unwrap(), 64)
-        };
-        Self::of(of(1, A, A6).limits(limits), of(2, B, B6))
+        Self::of(addressed(1, A, A6).limits(limits), addressed(2, B, B6))
+    }
+
+    /// As [`World::new`], of devices for IP packets.
+    pub fn of_packets() -> Self {
+        Self::over(Medium::Ip, addressed(1, A, A6), addressed(2, B, B6))
     }
 
     pub fn of(a: SmoltcpConfig, b: SmoltcpConfig) -> Self {
+        Self::over(Medium::Ethernet, a, b)
+    }
+
+    pub fn over(medium: Medium, a: SmoltcpConfig, b: SmoltcpConfig) -> Self {
         let clock = ManualClock::default();
-        let cable = Cable::new();
+        let cable = Cable::new(medium);
         let time: Arc<dyn MonotonicClock> = Arc::new(clock.clone());
         let a = SmoltcpNet::new(cable.end(0), a, time.clone());
         let b = SmoltcpNet::new(cable.end(1), b, time);
