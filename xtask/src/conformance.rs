@@ -10,16 +10,16 @@ mod spec;
 mod suite;
 mod table;
 
+use crate::cargo;
 use anyhow::{Context, Result, bail, ensure};
-use case::{Failure, Host};
-use serde::Deserialize;
+use case::Host;
+pub(crate) use spec::Spec;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
-use std::{env, thread};
-use suite::{Target, Test};
+pub(crate) use suite::{Target, Test, tests};
 
 /// How long a test may take. The longest of the suite take well under a second.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -49,7 +49,7 @@ impl Setup {
 /// test, `agave` can't be built or started, or a test failed.
 pub fn run(root: &Path, args: &[&str]) -> Result<()> {
     let options = Options::parse(args)?;
-    let mut tests = suite::tests(&options.suite, &options.targets)?;
+    let mut tests = tests(&options.suite, &options.targets)?;
     if let Some(only) = &options.only {
         tests.retain(|test| test.name.contains(only));
         ensure!(!tests.is_empty(), "no test has {only:?} in its name");
@@ -57,7 +57,7 @@ pub fn run(root: &Path, args: &[&str]) -> Result<()> {
     let host = Host {
         agave: match options.agave {
             Some(agave) => agave,
-            None => build(root)?,
+            None => cargo::build(root, &["--package", "agave-host", "--bin", "agave"])?,
         },
         limit: LIMIT,
     };
@@ -147,40 +147,12 @@ fn add(
     Ok(())
 }
 
-/// Builds the `agave` command as it is in development, and returns where it is.
-fn build(root: &Path) -> Result<PathBuf> {
-    /// What is of interest in a message of cargo's.
-    #[derive(Deserialize)]
-    struct Message {
-        executable: Option<PathBuf>,
-    }
-    let output = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
-        .args(["build", "--locked", "--package", "agave-host"])
-        .args(["--bin", "agave", "--message-format"])
-        .arg("json-render-diagnostics")
-        .arg("--manifest-path")
-        .arg(root.join("Cargo.toml"))
-        .stderr(Stdio::inherit())
-        .output()
-        .context("starting cargo")?;
-    ensure!(output.status.success(), "agave does not build");
-    for line in output.stdout.split(|&byte| byte == b'\n') {
-        if let Ok(Message {
-            executable: Some(agave),
-        }) = serde_json::from_slice(line)
-        {
-            return Ok(agave);
-        }
-    }
-    bail!("cargo built agave, but does not say where it is")
-}
-
 /// The results of `work(0)` to `work(count - 1)`, in this order, of as many at a time as the
 /// machine has cores. The first error ends it.
-fn in_parallel(
+pub(crate) fn in_parallel<T: Send>(
     count: usize,
-    work: impl Fn(usize) -> Result<Option<Failure>> + Sync,
-) -> Result<Vec<Option<Failure>>> {
+    work: impl Fn(usize) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
     let next = AtomicUsize::new(0);
     let worker = || {
         let mut done = Vec::new();
@@ -306,7 +278,7 @@ mod tests {
             started.fetch_add(1, Ordering::Relaxed);
             ensure!(n != 3, "number {n}");
             thread::sleep(Duration::from_micros(100));
-            Ok(None)
+            Ok(None::<case::Failure>)
         });
         assert_eq!(done.unwrap_err().to_string(), "number 3");
         assert!(started.into_inner() < 50_000);

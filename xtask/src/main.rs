@@ -2,9 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+mod cargo;
 mod conformance;
 mod files;
 mod guests;
+mod kernel;
 mod wit;
 
 use anyhow::{Context, Result, bail};
@@ -37,12 +39,17 @@ fn main() -> Result<()> {
             guests::check(&root, Some(Path::new(dir)))
         }
         ["conformance", ref args @ ..] => conformance::run(&root, args),
+        ["kernel", ref args @ ..] => kernel::run(&root, args),
         ["wit"] => wit::check(&root),
         [] | ["-h" | "--help" | "help"] => {
-            print!("{USAGE}");
+            print!("{USAGE}{}", kernel::USAGE);
             Ok(())
         }
-        _ => bail!("unknown arguments: {}\n\n{USAGE}", args.join(" ")),
+        _ => bail!(
+            "unknown arguments: {}\n\n{USAGE}{}",
+            args.join(" "),
+            kernel::USAGE
+        ),
     }
 }
 

@@ -356,12 +356,8 @@ fn upgrade_required() -> http::Response<HyperBody> {
 }
 
 fn failed(error: &ServeError) -> http::Response<HyperBody> {
-    let told = match error {
-        ServeError::NoResponse => "the program gave no response\n",
-        ServeError::Guest(_) => "the program answered with an error\n",
-        ServeError::Failed(_) => "the program failed\n",
-    };
-    plain(StatusCode::INTERNAL_SERVER_ERROR, told)
+    response_to_hyper(error.response())
+        .unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "the program failed\n"))
 }
 
 fn plain(status: StatusCode, text: &'static str) -> http::Response<HyperBody> {

@@ -5,6 +5,8 @@ mod answer;
 mod body;
 #[cfg(feature = "p3")]
 mod exchange;
+#[cfg(feature = "http1")]
+mod http1;
 mod instance;
 mod websocket;
 #[cfg(feature = "p3")]
@@ -23,8 +25,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::Poll;
 use instance::Instance;
 use wasi_error::http::ErrorCode;
-use wasi_http::memory::Empty;
-use wasi_http::{Body, Method, Request, Response};
+use wasi_http::memory::{Empty, Full};
+use wasi_http::{Body, Fields, Method, Request, Response};
 use wasi_io::sync::Mutex;
 #[cfg(feature = "p3")]
 use wasi_types::Duration;
@@ -47,6 +49,23 @@ pub enum ServeError {
 }
 
 impl ServeError {
+    /// The response of a server whose guest gave none: a 500 with a line that says why, and
+    /// nothing of the guest's own words.
+    pub fn response(&self) -> Response {
+        let told = match self {
+            Self::NoResponse => "the program gave no response\n",
+            Self::Guest(_) => "the program answered with an error\n",
+            Self::Failed(_) => "the program failed\n",
+        };
+        let mut headers = Fields::new();
+        headers.append_valid("content-type", "text/plain; charset=utf-8");
+        Response {
+            status: 500,
+            headers,
+            body: Box::new(Full::new(told)),
+        }
+    }
+
     /// Whether the guest ended because its time was up.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Failed(error) if error.is::<TimedOut>())

@@ -14,7 +14,7 @@ use std::time::Duration;
 /// What a server is to do, as a test's .json file says it.
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(try_from = "File")]
-pub(super) struct Server {
+pub(crate) struct Server {
     name: String,
     /// `None` for an address that nobody listens on.
     endpoints: Option<Vec<Endpoint>>,
@@ -22,7 +22,7 @@ pub(super) struct Server {
 
 impl Server {
     /// The environment variable that tells the guest the address.
-    pub(super) fn variable(&self) -> String {
+    pub(crate) fn variable(&self) -> String {
         format!("HTTP_SERVER_{}", self.name.to_ascii_uppercase())
     }
 }
@@ -178,7 +178,7 @@ impl TryFrom<ResponseFile> for Response {
 }
 
 /// Servers that run until this is dropped, on 127.0.0.1.
-pub(super) struct Running {
+pub(crate) struct Running {
     servers: Vec<(String, SocketAddr, Option<Listening>)>,
 }
 
@@ -191,7 +191,7 @@ impl Running {
     /// Starts all of `servers`. Each read and write of theirs may take `limit`.
     ///
     /// Errors: there is no port left.
-    pub(super) fn start(servers: &[Server], limit: Duration) -> io::Result<Self> {
+    pub(crate) fn start(servers: &[Server], limit: Duration) -> io::Result<Self> {
         let mut running = Self {
             servers: Vec::new(),
         };
@@ -214,7 +214,7 @@ impl Running {
     }
 
     /// The environment variables that tell a guest of the servers.
-    pub(super) fn variables(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
         let servers = self.servers.iter();
         servers.map(|(variable, address, _)| (variable.as_str(), *address))
     }

@@ -12,23 +12,23 @@ use std::path::{Component, Path, PathBuf};
 
 /// All that the file says. Without one, all is as by default.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Spec {
-    pub(super) world: World,
-    pub(super) run: Run,
+pub(crate) struct Spec {
+    pub(crate) world: World,
+    pub(crate) run: Run,
     /// What runs beside the test.
-    pub(super) servers: Vec<Server>,
+    pub(crate) servers: Vec<Server>,
     /// What is done while the program runs, one after another.
-    pub(super) steps: Vec<Step>,
-    pub(super) exit_code: i32,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) exit_code: i32,
     /// All that is written there. Without it anything may be: tests that pass do.
-    pub(super) stdout: Option<String>,
+    pub(crate) stdout: Option<String>,
     /// Nothing by default: a test that leaves out a part says so here, and succeeds.
-    pub(super) stderr: String,
+    pub(crate) stderr: String,
 }
 
 /// What the program exports, which decides how it is run.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
-pub(super) enum World {
+pub(crate) enum World {
     #[default]
     #[serde(rename = "wasi:cli/command")]
     Command,
@@ -39,18 +39,18 @@ pub(super) enum World {
 /// What the program is given.
 #[derive(Debug, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Run {
-    pub(super) args: Vec<String>,
-    pub(super) env: BTreeMap<String, String>,
+pub(crate) struct Run {
+    pub(crate) args: Vec<String>,
+    pub(crate) env: BTreeMap<String, String>,
     /// Folders beside the test, which it gets under the same names: `prod/testsuite-all`.
-    pub(super) dirs: Vec<PathBuf>,
+    pub(crate) dirs: Vec<PathBuf>,
     /// A folder beside the test, which it gets as `/`: `main`.
-    pub(super) root: Option<PathBuf>,
+    pub(crate) root: Option<PathBuf>,
 }
 
 impl Run {
     /// The folders beside the test, each with the name that the guest has for it.
-    pub(super) fn folders(&self) -> impl Iterator<Item = (&Path, &Path)> {
+    pub(crate) fn folders(&self) -> impl Iterator<Item = (&Path, &Path)> {
         let dirs = self.dirs.iter().map(|dir| (dir.as_path(), dir.as_path()));
         let root = self.root.iter().map(|root| (root.as_path(), "/".as_ref()));
         dirs.chain(root)
@@ -60,7 +60,7 @@ impl Run {
 /// Something that is done, or waited for, while the program runs.
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// The program writes this.
     Read {
         #[serde(default)]
@@ -106,7 +106,7 @@ fn server() -> String {
 /// What can be read.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     #[default]
     Stdout,
     Stderr,
@@ -115,20 +115,20 @@ pub(super) enum Stream {
 /// What can be written to.
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Stdin {
+pub(crate) enum Stdin {
     Stdin,
 }
 
 /// How one can connect; the suite's own runner knows no other.
 #[derive(Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Tcp {
+pub(crate) enum Tcp {
     #[default]
     Tcp,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
-pub(super) enum Signal {
+pub(crate) enum Signal {
     #[serde(rename = "SIGINT")]
     Interrupt,
     #[default]
@@ -139,12 +139,12 @@ pub(super) enum Signal {
 /// A request that a service gets, and the response to it.
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: String,
-    pub(super) response: Response,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
+    pub(crate) response: Response,
 }
 
 impl Default for Request {
@@ -161,11 +161,11 @@ impl Default for Request {
 
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Response {
-    pub(super) status: u16,
+pub(crate) struct Response {
+    pub(crate) status: u16,
     /// Others may be there too.
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
 }
 
 impl Default for Response {
@@ -237,7 +237,7 @@ enum Last {
 /// What `file` says, which is beside the test; by default, if it isn't there.
 ///
 /// Errors: it can't be read, says what is not understood, or names a folder that isn't there.
-pub(super) fn read(file: &Path) -> Result<Spec> {
+pub(crate) fn read(file: &Path) -> Result<Spec> {
     let reading = || format!("reading {}", file.display());
     if !file.try_exists().with_context(reading)? {
         return Ok(Spec::default());

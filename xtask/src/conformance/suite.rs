@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 /// A version of WASI whose tests are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     P1,
     P3,
 }
 
 impl Target {
-    pub(super) const ALL: [Self; 2] = [Self::P1, Self::P3];
+    pub(crate) const ALL: [Self; 2] = [Self::P1, Self::P3];
 
     /// As the suite names it.
     fn folder(self) -> &'static str {
@@ -26,7 +26,7 @@ impl Target {
     }
 
     /// The version.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::P1 => "0.1",
             Self::P3 => "0.3",
@@ -39,15 +39,15 @@ const MANIFEST: &str = "manifest.json";
 
 /// One test of the suite.
 #[derive(Debug)]
-pub(super) struct Test {
+pub(crate) struct Test {
     /// The language that it is written in, which is its suite's folder, and the version of WASI.
-    pub(super) suite: String,
-    pub(super) target: Target,
+    pub(crate) suite: String,
+    pub(crate) target: Target,
     /// The name of its files, without an extension.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What is run.
-    pub(super) program: PathBuf,
-    pub(super) spec: Spec,
+    pub(crate) program: PathBuf,
+    pub(crate) spec: Spec,
 }
 
 #[derive(Deserialize)]
@@ -61,7 +61,7 @@ struct Manifest {
 /// The tests of the `checkout` for `targets`, sorted by suite and name.
 ///
 /// Errors: there is none, a file is missing, or says what is not understood.
-pub(super) fn tests(checkout: &Path, targets: &[Target]) -> Result<Vec<Test>> {
+pub(crate) fn tests(checkout: &Path, targets: &[Target]) -> Result<Vec<Test>> {
     let mut tests = Vec::new();
     for folder in entries(&checkout.join("tests"))
         .context("the path must be a checkout of wasi-testsuite's branch prod/testsuite-all")?

@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "compile")]
 mod compile;
 mod demo;
 mod directories;
@@ -49,7 +48,6 @@ enum Command {
     /// agave:websocket/handler
     Serve(serve::Serve),
     /// Compile a program for a machine that has no compiler
-    #[cfg(feature = "compile")]
     Compile(compile::Compile),
     /// Try every major API of WASI with a program that is built in, and print a table of what it
     /// found
@@ -111,7 +109,6 @@ fn main() -> ExitCode {
             Command::Run(run) => run.run(),
             Command::Inspect(inspect) => inspect.run(),
             Command::Serve(serve) => serve.run(),
-            #[cfg(feature = "compile")]
             Command::Compile(compile) => compile.run(),
             Command::Demo(demo) => demo.run(),
         }

@@ -1,0 +1,197 @@
+//! What the kernel costs: its image, its RAM, its start, and its requests a second beside those of
+//! `agave serve` on this machine.
+
+use super::built::{Built, TINY};
+use anyhow::{Context, Result, ensure};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+use xtask::machine::{self, Board, Console, Machine};
+
+/// Requests that are measured, and those before.
+const REQUESTS: usize = 2000;
+const WARM_UP: usize = 200;
+
+const AT_ONCE: usize = 16;
+
+/// Measures, and prints a table.
+pub(super) fn run(root: &Path) -> Result<()> {
+    let built = Built::build_with(root, &["--release"])?;
+    let scratch = tempfile::tempdir()?;
+    let program = root.join(TINY);
+    let image = fs::metadata(&built.kernel)
+        .context("the kernel's image")?
+        .len();
+    println!("kernel image: {:.2} MB", image as f64 / 1e6);
+    let mut native = AgaveServe::start(&built.agave, &program)?;
+    println!(
+        "| | start to first response | RAM that suffices | one after another | {AT_ONCE} at once |"
+    );
+    println!("|---|---|---|---|---|");
+    let one = rate(native.port, 1)?;
+    let many = rate(native.port, AT_ONCE)?;
+    println!(
+        "| agave serve | {:.0} ms | | {one:.0}/s | {many:.0}/s |",
+        native.start.as_secs_f64() * 1e3
+    );
+    native.end();
+    for (name, board, pulley) in [
+        ("microvm", Board::Microvm, false),
+        ("q35", Board::Q35, false),
+        ("microvm, Pulley", Board::Microvm, true),
+    ] {
+        let initrd = scratch.path().join(name);
+        let compiled = scratch.path().join("program.cwasm");
+        built.compile(&program, pulley, &compiled)?;
+        machine::initrd(&initrd, &[("program.cwasm".into(), compiled)], None)?;
+        let with = |memory| Machine {
+            kernel: built.kernel.clone(),
+            board,
+            memory,
+            line: "serve program.cwasm :80".into(),
+            initrd: initrd.clone(),
+            forward: Some((0, 80)),
+            disk: None,
+            monitor: Some(scratch.path().join("monitor")),
+        };
+        let begun = Instant::now();
+        let console = Console::start(&with(64))?;
+        console.wait_for("listening")?;
+        let port = console.port()?;
+        get(&mut connect(port)?)?;
+        let start = begun.elapsed().as_secs_f64() * 1e3;
+        let rates = (rate(port, 1)?, rate(port, AT_ONCE)?);
+        drop(console);
+        let least = least(&with)?;
+        println!(
+            "| {name} | {start:.0} ms | {least} MiB | {:.0}/s ({:.3}×) | {:.0}/s ({:.3}×) |",
+            rates.0,
+            rates.0 / one,
+            rates.1,
+            rates.1 / many,
+        );
+    }
+    Ok(())
+}
+
+/// The least MiB of RAM with which a machine answers.
+fn least(with: &dyn Fn(u32) -> Machine) -> Result<u32> {
+    let (mut fails, mut works) = (1, 64);
+    while works - fails > 1 {
+        let memory = (fails + works) / 2;
+        let console = Console::start(&with(memory))?;
+        let answers = console
+            .wait_for("listening")
+            .and_then(|()| get(&mut connect(console.port()?)?));
+        match answers {
+            Ok(()) => works = memory,
+            Err(_) => fails = memory,
+        }
+    }
+    Ok(works)
+}
+
+struct AgaveServe {
+    child: Child,
+    port: u16,
+    start: Duration,
+}
+
+impl AgaveServe {
+    fn start(agave: &Path, program: &Path) -> Result<Self> {
+        let begun = Instant::now();
+        let mut child = Command::new(agave)
+            .args(["serve", "--addr=127.0.0.1:0"])
+            .arg(program)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("starting agave")?;
+        let log = child.stderr.take().context("its log")?;
+        let mut lines = BufReader::new(log).lines();
+        let port = lines.find_map(|line| {
+            let line = line.ok()?;
+            let at = line.find("127.0.0.1:")? + "127.0.0.1:".len();
+            let digits: String = line[at..]
+                .chars()
+                .take_while(char::is_ascii_digit)
+                .collect();
+            digits.parse().ok()
+        });
+        thread::spawn(move || lines.for_each(drop));
+        let port = port.context("agave serve did not say where it listens")?;
+        get(&mut connect(port)?)?;
+        let start = begun.elapsed();
+        Ok(Self { child, port, start })
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for AgaveServe {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn connect(port: u16) -> Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).context("connecting")?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    Ok(BufReader::new(stream))
+}
+
+/// One request on a connection that stays open.
+fn get(connection: &mut BufReader<TcpStream>) -> Result<()> {
+    connection
+        .get_mut()
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")?;
+    let (mut line, mut length) = (String::new(), 0);
+    connection.read_line(&mut line)?;
+    ensure!(line.starts_with("HTTP/1.1 200"), "not a 200: {line:?}");
+    loop {
+        line.clear();
+        connection.read_line(&mut line)?;
+        if line.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse()?;
+        }
+    }
+    ensure!(length > 0, "the response has no content-length");
+    let mut body = vec![0; length];
+    Ok(connection.read_exact(&mut body)?)
+}
+
+/// Requests a second over so many connections.
+fn rate(port: u16, connections: usize) -> Result<f64> {
+    let each = |requests: usize| {
+        thread::scope(|scope| {
+            let clients: Vec<_> = (0..connections)
+                .map(|_| {
+                    scope.spawn(move || {
+                        let mut connection = connect(port)?;
+                        (0..requests / connections).try_for_each(|_| get(&mut connection))
+                    })
+                })
+                .collect();
+            clients
+                .into_iter()
+                .try_for_each(|client| match client.join() {
+                    Ok(result) => result,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+        })
+    };
+    each(WARM_UP)?;
+    let begun = Instant::now();
+    each(REQUESTS)?;
+    Ok(REQUESTS as f64 / begun.elapsed().as_secs_f64())
+}

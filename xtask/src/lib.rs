@@ -1,0 +1,5 @@
+//! What the tasks share with the tests.
+
+#![forbid(unsafe_code)]
+
+pub mod machine;
