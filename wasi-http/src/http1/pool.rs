@@ -136,24 +136,8 @@ impl Pool {
         grant: Option<&HttpGrant>,
         fresh: bool,
     ) -> Option<Lease> {
-        while !fresh {
-            // Another guest's request made it, under other rules perhaps.
-            let usable = |idle: &Idle| {
-                let peer = idle.connection.half.peer;
-                idle.origin == *origin && grant.is_none_or(|grant| grant.permits(peer))
-            };
-            let found = {
-                let mut state = self.state.lock();
-                let at = state.idle.iter().rposition(usable);
-                at.map(|at| state.idle.remove(at))
-            };
-            match found {
-                Some(idle) if idle.connection.is_fresh() => {
-                    return Some(Lease::Reused(idle.connection));
-                }
-                Some(closed) => drop(closed),
-                None => break,
-            }
+        if !fresh && let Some(connection) = self.reuse(origin, grant) {
+            return Some(Lease::Reused(connection));
         }
         loop {
             let oldest = {
@@ -168,6 +152,24 @@ impl Pool {
                 }
             };
             drop(oldest);
+        }
+    }
+
+    fn reuse(&self, origin: &Origin, grant: Option<&HttpGrant>) -> Option<Connection> {
+        // Another guest's request made it, under other rules perhaps.
+        let usable = |idle: &Idle| {
+            let peer = idle.connection.half.peer;
+            idle.origin == *origin && grant.is_none_or(|grant| grant.permits(peer))
+        };
+        loop {
+            let idle = {
+                let mut state = self.state.lock();
+                let at = state.idle.iter().rposition(usable)?;
+                state.idle.remove(at)
+            };
+            if idle.connection.is_fresh() {
+                return Some(idle.connection);
+            }
         }
     }
 
