@@ -108,7 +108,7 @@ pub struct SmoltcpLimits {
 
 impl Default for SmoltcpLimits {
     /// 256 sockets, 16 KiB a buffer and up to 256 KiB, 8 MiB in all, a backlog of 16, 8
-    /// lookups, 16 in TIME-WAIT; 30 s to connect, 120 s for a peer, 10 s to close, 15 s for a
+    /// lookups, 16 in TIME-WAIT; 30 s to connect, 300 s for a peer, 10 s to close, 15 s for a
     /// lookup.
     fn default() -> Self {
         Self {
@@ -120,7 +120,7 @@ impl Default for SmoltcpLimits {
             lookups: 8,
             time_wait: 16,
             connect_timeout: 30 * SECOND,
-            peer_timeout: 120 * SECOND,
+            peer_timeout: 300 * SECOND,
             close_timeout: 10 * SECOND,
             lookup_timeout: 15 * SECOND,
         }

@@ -1,6 +1,6 @@
 //! A cable between two devices, in memory.
 
-use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -21,6 +21,8 @@ struct State {
     plugged: bool,
     carried: usize,
     medium: Medium,
+    /// Of 100 frames, how many have some bytes of them changed; nobody looks at checksums then.
+    damage: u64,
 }
 
 impl Cable {
@@ -33,6 +35,7 @@ impl Cable {
             plugged: true,
             carried: 0,
             medium,
+            damage: 0,
         })))
     }
 
@@ -49,6 +52,17 @@ impl Cable {
 
     pub fn lose(&self, of_100: u64) {
         self.0.lock().unwrap().loss = of_100;
+    }
+
+    /// Before the cable is used: how many of 100 frames are damaged, unseen.
+    pub fn damaging(self, of_100: u64) -> Self {
+        self.0.lock().unwrap().damage = of_100;
+        self
+    }
+
+    /// No frame is damaged from now on.
+    pub fn repair(&self) {
+        self.0.lock().unwrap().damage = 0;
     }
 
     pub fn plug(&self, plugged: bool) {
@@ -72,20 +86,34 @@ impl Cable {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    fn send(&self, from: usize, frame: Vec<u8>) {
+    fn send(&self, from: usize, mut frame: Vec<u8>) {
         let waker = {
             let mut state = self.0.lock().unwrap();
             state.carried += 1;
-            state.random ^= state.random << 13;
-            state.random ^= state.random >> 7;
-            state.random ^= state.random << 17;
+            state.random();
             if !state.plugged || state.random % 100 < state.loss {
                 return;
+            }
+            if state.random() % 100 < state.damage {
+                for _ in 0..=state.random() % 3 {
+                    // Where the headers are.
+                    let at = state.random() as usize % frame.len().min(90);
+                    frame[at] = state.random() as u8;
+                }
             }
             state.to[1 - from].push_back(frame);
             state.interrupts[1 - from].clone()
         };
         waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    fn random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
     }
 }
 
@@ -136,7 +164,11 @@ impl Device for End {
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = self.cable.0.lock().unwrap().medium;
+        let state = self.cable.0.lock().unwrap();
+        capabilities.medium = state.medium;
+        if state.damage > 0 {
+            capabilities.checksum = ChecksumCapabilities::ignored();
+        }
         capabilities.max_transmission_unit = 1514;
         capabilities
     }

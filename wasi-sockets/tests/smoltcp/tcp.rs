@@ -424,3 +424,43 @@ fn a_cable_that_comes_back_in_time_loses_no_byte() {
     });
     assert!(got == bytes);
 }
+
+#[test]
+fn frames_with_whatever_headers_do_no_harm() {
+    let world = World::damaging(30);
+    let mut cx = Context::from_waker(Waker::noop());
+    for (round, ip) in [A, A6].into_iter().cycle().take(60).enumerate() {
+        let listener = listen(&world.a, at(ip, 80), 4);
+        let datagrams = udp(&world.a, at(ip, 80));
+        let sender = udp(&world.b, at(if ip == A { B } else { B6 }, 0));
+        let mut socket = tcp(&world.b, sender.local_address().unwrap());
+        let mut ends = Vec::new();
+        for step in 0..60 {
+            if let Poll::Ready(Ok(stream)) = listener.poll_accept(&mut cx) {
+                ends.push(stream);
+            }
+            if ends.len() < 2
+                && let Poll::Ready(made) = socket.poll_connect(&mut cx, at(ip, 80))
+            {
+                ends.extend(made);
+                socket = world.b.tcp_socket(family(at(ip, 80).ip())).unwrap();
+            }
+            for end in &ends {
+                let _ = end.poll_write(&mut cx, &pattern(1000 + round + step));
+                let _ = end.poll_read(&mut cx, &mut [0; 700]);
+            }
+            let _ = sender.poll_send_to(&mut cx, &pattern(step), at(ip, 80));
+            let _ = datagrams.poll_receive_from(&mut cx, &mut [0; 100]);
+            world.pass(SECOND / 20);
+        }
+    }
+    let carried = world.cable.carried();
+    assert!(carried > 5000, "{carried} frames are no test");
+    world.cable.repair();
+    world.pass(120 * SECOND);
+    assert_eq!(world.a.usage(), Default::default());
+    assert_eq!(world.b.usage(), Default::default());
+    let (client, server) = world.run(pair(&world.a, &world.b, B));
+    world.run(send_and_end(&*client, b"well")).unwrap();
+    assert_eq!(world.run(receive(&*server)).unwrap(), b"well");
+}

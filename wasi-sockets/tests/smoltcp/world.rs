@@ -94,9 +94,18 @@ impl World {
         Self::over(Medium::Ethernet, a, b)
     }
 
-    pub fn over(medium: Medium, a: SmoltcpConfig, b: SmoltcpConfig) -> Self {
+    fn over(medium: Medium, a: SmoltcpConfig, b: SmoltcpConfig) -> Self {
+        Self::on(Cable::new(medium), a, b)
+    }
+
+    /// As [`World::new`], by a cable that damages frames.
+    pub fn damaging(of_100: u64) -> Self {
+        let cable = Cable::new(Medium::Ethernet).damaging(of_100);
+        Self::on(cable, addressed(1, A, A6), addressed(2, B, B6))
+    }
+
+    fn on(cable: Cable, a: SmoltcpConfig, b: SmoltcpConfig) -> Self {
         let clock = ManualClock::default();
-        let cable = Cable::new(medium);
         let time: Arc<dyn MonotonicClock> = Arc::new(clock.clone());
         let a = SmoltcpNet::new(cable.end(0), a, time.clone());
         let b = SmoltcpNet::new(cable.end(1), b, time);
@@ -219,7 +228,7 @@ pub async fn both<T, U>(a: impl Future<Output = T>, b: impl Future<Output = U>) 
     .await
 }
 
-fn family(ip: IpAddr) -> IpAddressFamily {
+pub fn family(ip: IpAddr) -> IpAddressFamily {
     match ip {
         IpAddr::V4(_) => IpAddressFamily::Ipv4,
         IpAddr::V6(_) => IpAddressFamily::Ipv6,
