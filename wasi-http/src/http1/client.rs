@@ -188,7 +188,11 @@ impl Client for Http1Client {
         };
         let (answer, answered) = oneshot::channel();
         let exchange = exchange(self.0.clone(), message, timeouts, answer);
-        self.0.spawn.spawn(Box::pin(exchange));
+        self.0.spawn.spawn(Box::pin(async move {
+            if let Some(kept) = exchange.await {
+                kept.await;
+            }
+        }));
         Box::pin(Sent(answered))
     }
 }
@@ -287,12 +291,13 @@ struct Answered {
     sending: Sending,
 }
 
+/// Gives what watches over the connection, if that is kept.
 async fn exchange(
     inner: Arc<Inner>,
     mut message: Message,
     timeouts: Timeouts,
     mut answer: oneshot::Sender<Answer>,
-) {
+) -> Option<impl Future<Output = ()> + use<>> {
     let answered = {
         let mut head = pin!(inner.head(&mut message, timeouts));
         poll_fn(|cx| match answer.poll_canceled(cx) {
@@ -305,9 +310,9 @@ async fn exchange(
         Some(Ok(answered)) => answered,
         Some(Err(code)) => {
             let _ = answer.send(Err(code));
-            return;
+            return None;
         }
-        None => return,
+        None => return None,
     };
     let (head, framing) = (answered.head, answered.framing);
     let keep_alive = message.keep_alive && head::keeps_alive(&head.headers, head.http_11);
@@ -334,20 +339,11 @@ async fn exchange(
         headers: head.headers,
         body,
     };
-    if answer.send(Ok(response)).is_err() {
-        return;
-    }
+    answer.send(Ok(response)).ok()?;
     let ended = finish(&mut half.writer, answered.sending, returned, &failure).await;
-    let Some(reader) = ended.filter(|reader| keep_alive && !reader.ended()) else {
-        return;
-    };
+    let reader = ended.filter(|reader| keep_alive && !reader.ended())?;
     let connection = Connection { reader, half };
-    let kept = inner.pool.put(message.target.origin, connection, &clocks);
-    // The client may go while its connection is idle, and then that does.
-    drop(inner);
-    if let Some(kept) = kept {
-        kept.await;
-    }
+    (inner.pool).put(message.target.origin, connection, &clocks)
 }
 
 /// Sends the rest of the request while the response is read, and gives the reader when both

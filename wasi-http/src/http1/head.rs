@@ -210,6 +210,7 @@ pub(super) fn take_trailers(
             reader.consume(2);
             return Ok(Some(Fields::new()));
         }
+        [b'\n', ..] => return Err(HeadError::Invalid),
         _ => {}
     }
     take(reader, scan, max, |head| {

@@ -1,5 +1,10 @@
 //! HTTP/1.1 (RFC 9112) over the traits of [`wasi_sockets`], on `core` and `alloc`: a client
 //! and a server for a system that has TCP and no `std`.
+//!
+//! [`Http1Client`] sends what guests ask for; [`Http1Server`] gives a handler the requests of a
+//! listener's connections, or of one. Both take the messages of this crate as they are, run
+//! their tasks on what implements [`Spawn`], and wait by the clocks that they are given. There
+//! is no TLS, no upgrade and no tunnel.
 
 mod client;
 mod conn;

@@ -36,7 +36,8 @@ const DRAIN_MAX: usize = 256 << 10;
 /// The handler's future is dropped, or the body of its response, when the client closes its
 /// connection or its sending side of it, see [`Http1Server::half_close`]. What the handler does
 /// not read of a request's content is read on up to 256 KiB; after more the connection is
-/// closed. A client that expects a 100 gets it when the content is read.
+/// closed. A client that expects a 100 gets it when the content is read. How long it may take
+/// over its content is the handler's to say.
 ///
 /// A request that is none is answered here: 400, 408 (the head took too long), 417, 431 (it is
 /// too long), 501 (`CONNECT`, or an unknown transfer coding) or 505, and the connection closed.

@@ -1,6 +1,5 @@
 //! HTTP/1.1 without an operating system: over a network in memory, under an executor that
 //! stops when nothing moves, and a clock that is moved by hand.
-#![cfg(feature = "http1")]
 
 mod client;
 #[cfg(feature = "std")]

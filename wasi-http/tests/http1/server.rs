@@ -214,6 +214,7 @@ fn bad_content_is_an_error_of_the_body_and_ends_the_connection() {
             ErrorCode::HttpProtocolError,
         ),
         ("0\r\na b: c\r\n\r\n", ErrorCode::HttpProtocolError),
+        ("0\r\n\n\n", ErrorCode::HttpProtocolError),
         (&trailers, ErrorCode::HttpRequestTrailerSectionSize(None)),
     ] {
         let world = World::new();
