@@ -4,7 +4,7 @@ use crate::support::*;
 use std::sync::{Arc, Mutex};
 use wasi_error::http::ErrorCode;
 use wasi_http::memory::{Empty, Full};
-use wasi_http::{Method, RequestOptions};
+use wasi_http::{Client, Method, RequestOptions};
 use wasi_sockets::NetworkPolicy;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -79,6 +79,22 @@ fn a_kept_connection_that_ends_is_not_used_again() {
     world.pass(SECOND);
     server.receive();
     assert!(server.ended());
+}
+
+#[test]
+fn a_kept_connection_that_has_just_ended_is_not_used_for_what_can_not_be_repeated() {
+    let world = World::new();
+    let listener = world.listen();
+    let client = world.builder().build();
+    let first = world.send(&client, get("/"));
+    let mut server = Raw::accept(&listener, &world).unwrap();
+    exchange(&world, first, &mut server, OK);
+    let post = request(Method::Post, "/", Full::new("abc"));
+    let _sent = client.send(post, RequestOptions::default());
+    // The request's task runs before the one that watches the connection.
+    drop(server);
+    let mut server = Raw::accept(&listener, &world).expect("a new one");
+    assert!(server.receive().ends_with("abc"));
 }
 
 #[test]
