@@ -109,7 +109,8 @@ impl FatVolume {
             let error = error.into_error();
             match (error.kind(), error.device_error()) {
                 (_, Some(error)) => MountError::Disk(*error),
-                (ErrorKind::NotRecognized, _) => MountError::NotFat,
+                // It has no first sector.
+                (ErrorKind::NotRecognized | ErrorKind::InvalidInput, _) => MountError::NotFat,
                 _ => MountError::Damaged(error.message()),
             }
         })?;
