@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 pub struct Command {
     /// Whether to tell at the end how much of the heap was used.
     pub stats: bool,
+    /// How long the program may run, in milliseconds.
+    pub timeout: Option<u64>,
     /// Environment variables of the program.
     pub environment: Vec<(String, String)>,
     /// What to do.
@@ -40,6 +42,9 @@ pub enum CommandError {
     /// `run` has no program.
     #[error("`run` needs the path of a program in the initrd")]
     NoProgram,
+    /// `timeout` has no number.
+    #[error("`timeout` needs a number of milliseconds")]
+    Timeout,
     /// `demo` has something behind it.
     #[error("`demo` takes no arguments")]
     Arguments,
@@ -49,19 +54,23 @@ pub enum CommandError {
 }
 
 impl Command {
-    /// Reads `line`: words, of which the first may be `stats` and `NAME=VALUE`, then a command
-    /// and its arguments. A word with spaces, or an empty one, is put in double quotes; in those
+    /// Reads `line`: words, of which the first may be `stats`, `timeout MILLISECONDS` and
+    /// `NAME=VALUE`, then a command and its arguments. A word with spaces, or an empty one, is put in double quotes; in those
     /// a backslash takes the next character as it is.
     ///
     /// # Errors
     /// [`CommandError`].
     pub fn parse(line: &str) -> Result<Self, CommandError> {
         let mut words = words(line)?.into_iter();
-        let (mut stats, mut environment) = (false, Vec::new());
+        let (mut stats, mut timeout, mut environment) = (false, None, Vec::new());
         let action = loop {
             let word = words.next().ok_or(CommandError::Empty)?;
             match word.as_str() {
                 "stats" => stats = true,
+                "timeout" => {
+                    let number = words.next().and_then(|number| number.parse().ok());
+                    timeout = Some(number.ok_or(CommandError::Timeout)?);
+                }
                 "run" => {
                     break Action::Run {
                         program: words.next().ok_or(CommandError::NoProgram)?,
@@ -80,6 +89,7 @@ impl Command {
         };
         Ok(Self {
             stats,
+            timeout,
             environment,
             action,
         })
@@ -141,9 +151,10 @@ mod tests {
 
     #[test]
     fn what_comes_before_the_command_is_kept() {
-        let command = Command::parse("A=b stats C= D=e=f demo").unwrap();
+        let command = Command::parse("A=b stats C= timeout 20 D=e=f demo").unwrap();
         let environment = [("A", "b"), ("C", ""), ("D", "e=f")];
         assert!(command.stats);
+        assert_eq!(command.timeout, Some(20));
         assert_eq!(
             command.environment,
             environment.map(|(a, b)| (a.into(), b.into()))
@@ -158,6 +169,8 @@ mod tests {
             ("walk a", CommandError::Unknown("walk".into())),
             ("=x demo", CommandError::Unknown("=x".into())),
             ("run", CommandError::NoProgram),
+            ("timeout demo", CommandError::Timeout),
+            ("timeout -1 demo", CommandError::Timeout),
             ("demo x", CommandError::Arguments),
             (r#"run "a"#, CommandError::Quote),
             (r#"run "a\"#, CommandError::Quote),

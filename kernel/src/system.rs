@@ -12,7 +12,7 @@ use agave_kernel::initrd::{Initrd, InitrdError};
 use alloc::string::String;
 use alloc::sync::Arc;
 use wasi_cli::{Exit, WasiCliCtx};
-use wasi_clocks::WasiClocksCtx;
+use wasi_clocks::{Duration, WasiClocksCtx};
 use wasi_filesystem::memory::MemFs;
 use wasi_filesystem::{memory, vfs};
 use wasi_http::memory::Service;
@@ -61,16 +61,9 @@ impl Failure {
 impl System {
     /// Does what the command line says, and tells how it ended.
     pub(crate) fn run(self) -> Code {
-        let stats = Command::parse(&self.command_line).is_ok_and(|command| command.stats);
-        let code = match self.act() {
-            Ok(exit) => {
-                say!("exit {}", exit.code);
-                Code::Program(exit.code)
-            }
-            Err(failure) => {
-                say!("error: {failure}");
-                failure.code()
-            }
+        let (stats, ended) = match Command::parse(&self.command_line) {
+            Ok(command) => (command.stats, self.act(command)),
+            Err(error) => (false, Err(error.into())),
         };
         if stats {
             let heap = heap::usage();
@@ -81,52 +74,54 @@ impl System {
                 heap.most
             );
         }
-        code
+        match ended {
+            Ok(exit) => {
+                say!("exit {}", exit.code);
+                Code::Program(exit.code)
+            }
+            Err(failure) => {
+                say!("error: {failure}");
+                failure.code()
+            }
+        }
     }
 
-    fn act(self) -> Result<Exit, Failure> {
-        let command = Command::parse(&self.command_line)?;
+    fn act(self, command: Command) -> Result<Exit, Failure> {
         let initrd = Initrd::new(self.initrd)?;
+        let clock = self.clock.clone();
+        let cli = |name: &str| {
+            let variables = command.environment.into_iter();
+            variables.fold(WasiCliCtx::new(name), |cli, (name, value)| {
+                cli.env(name, value)
+            })
+        };
+        // In nanoseconds.
+        let timeout = command.timeout.map(|ms| ms.saturating_mul(1_000_000));
         match command.action {
             Action::Run { program, arguments } => {
                 let loaded = load(&initrd, &program)?;
                 let linked = loaded
                     .link()
                     .map_err(|error| Failure::Load(program.clone(), error))?;
-                let cli = WasiCliCtx::new(&*program).args(arguments);
-                let cli = command
-                    .environment
-                    .into_iter()
-                    .fold(cli, |cli, (name, value)| cli.env(name, value));
-                let clock = self.clock.clone();
-                let ctx = self.grants(&initrd, &program, cli)?.build();
-                let run = async move { linked.run(ctx).await };
-                Ok(executor::run(&clock, run)?)
+                let cli = cli(&program).args(arguments);
+                let ctx = self.grants(&initrd, &program, cli, timeout)?.build();
+                Ok(executor::run(&clock, async move { linked.run(ctx).await })?)
             }
             Action::Demo => {
-                let loaded = load(&initrd, DEMO)?;
-                let Loaded::Component(host, component) = loaded else {
-                    let error = LoadError::CoreModule;
-                    return Err(Failure::Load(DEMO.into(), error));
+                let failed = |error| Failure::Load(DEMO.into(), error);
+                let Loaded::Component(host, component) = load(&initrd, DEMO)? else {
+                    return Err(failed(LoadError::CoreModule));
                 };
-                let linked = Demo::link(&host, &component)
-                    .map_err(|error| Failure::Load(DEMO.into(), error))?;
-                let clock = self.clock.clone();
+                let linked = Demo::link(&host, &component).map_err(failed)?;
                 let ctx = self
-                    .grants(&initrd, DEMO, WasiCliCtx::new("demo"))?
+                    .grants(&initrd, DEMO, cli("demo"), timeout)?
                     .http_client(Arc::new(Service::new(demo::answer)))
                     .websocket_connector(Arc::new(websocket::Service::new(demo::echo)))
                     .build();
                 let report = executor::run(&clock, async move { linked.run(ctx).await })?;
-                let failed = report
-                    .rows
-                    .iter()
-                    .filter(|row| row.outcome == Outcome::Failed);
-                say!(
-                    "demo: {} rows, {} failed",
-                    report.rows.len(),
-                    failed.count()
-                );
+                let rows = report.rows.iter();
+                let failed = rows.filter(|row| row.outcome == Outcome::Failed).count();
+                say!("demo: {} rows, {failed} failed", report.rows.len());
                 Ok(report.exit)
             }
         }
@@ -138,6 +133,7 @@ impl System {
         initrd: &Initrd<'_>,
         program: &str,
         cli: WasiCliCtx,
+        timeout: Option<Duration>,
     ) -> Result<CtxBuilder, Failure> {
         let heap = heap::usage().total;
         let limits = memory::Limits {
@@ -155,6 +151,7 @@ impl System {
             .limits(
                 Limits::new()
                     .memory(heap)
+                    .timeout(timeout)
                     // In blocks that the reserve of the heap is for.
                     .call_bytes(heap::LARGE / 2),
             ))
