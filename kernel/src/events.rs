@@ -2,12 +2,18 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
+/// Nothing that anybody waits for.
+pub(crate) const NOTHING: u32 = 0;
 /// The timer's time has come.
 pub(crate) const TIMER: u32 = 1;
 /// Somebody typed.
 pub(crate) const INPUT: u32 = 2;
 /// The console has room again.
 pub(crate) const OUTPUT: u32 = 4;
+/// The network card has frames, or has sent some.
+pub(crate) const NETWORK: u32 = 8;
+/// The network card's link is up or down.
+pub(crate) const LINK: u32 = 16;
 
 static EVENTS: AtomicU32 = AtomicU32::new(0);
 

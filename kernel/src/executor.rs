@@ -1,7 +1,7 @@
 //! Tasks, on the one processor there is, which sleeps when none is ready.
 
 use crate::clock::Clock;
-use crate::{events, stdio, timer};
+use crate::{events, net, stdio, timer};
 use agave_host::{BoxFuture, Executor};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -58,7 +58,6 @@ pub(crate) fn spawn(task: BoxFuture<()>) {
 }
 
 /// For a [`Service`](agave_host::Service).
-#[expect(dead_code, reason = "services come with the network card")]
 pub(crate) struct Cpu;
 
 impl Executor for Cpu {
@@ -105,6 +104,12 @@ fn dispatch(clock: &Clock) {
     }
     if events & events::OUTPUT != 0 {
         stdio::wake_writers();
+    }
+    if events & events::NETWORK != 0 {
+        net::wake();
+    }
+    if events & events::LINK != 0 {
+        net::link_changed();
     }
 }
 

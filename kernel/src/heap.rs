@@ -124,3 +124,9 @@ pub(crate) fn usage() -> Usage {
         most: HEAP.most.load(Ordering::Relaxed),
     }
 }
+
+/// Says on the console how much of it is used.
+pub(crate) fn tell() {
+    let Usage { total, used, most } = usage();
+    crate::say!("heap: {used} of {total} bytes used, at most {most}");
+}

@@ -28,6 +28,9 @@ pub enum InitrdError {
          (make it with `tar --format=ustar`)"
     )]
     Entry(usize),
+    /// A folder that is wanted is not there.
+    #[error("there is no folder `{0}` in the initrd")]
+    NoFolder(String),
     /// A file can't be made.
     #[error("`{0}` of the initrd can't be made: {1:?}")]
     File(String, ErrorCode),
@@ -71,18 +74,32 @@ impl<'a> Initrd<'a> {
         self.bytes.len() as u64
     }
 
-    /// Makes all that is in it in `files`, but for the file `except`: a program is in memory
-    /// once already.
+    /// Makes all that is below `folder`, "" for everything, in `files`, but for the file
+    /// `except`: a program is in memory once already.
     ///
     /// # Errors
-    /// [`InitrdError::File`].
-    pub fn unpack(&self, files: &Arc<MemFs>, except: &str) -> Result<(), InitrdError> {
-        let except = plain(except);
+    /// [`InitrdError::NoFolder`], [`InitrdError::File`].
+    pub fn unpack(
+        &self,
+        folder: &str,
+        files: &Arc<MemFs>,
+        except: &str,
+    ) -> Result<(), InitrdError> {
+        let (folder, except) = (plain(folder), plain(except));
+        let mut is_there = folder.is_empty();
         for entry in self.entries() {
             let (path, entry) = entry?;
-            if path == except || path.is_empty() {
+            if path == folder && matches!(entry, Entry::Directory) {
+                is_there = true;
+            }
+            let Some(below) = below(&path, folder) else {
+                continue;
+            };
+            is_there = true;
+            if path == except {
                 continue;
             }
+            let path = String::from(below);
             let made = match (entry, path.rsplit_once('/')) {
                 (Entry::Directory, _) => files.create_dir_all(&path),
                 (entry, parent) => parent
@@ -95,7 +112,10 @@ impl<'a> Initrd<'a> {
             };
             made.map_err(|code| InitrdError::File(path, code))?;
         }
-        Ok(())
+        match is_there {
+            true => Ok(()),
+            false => Err(InitrdError::NoFolder(folder.into())),
+        }
     }
 
     fn entries(&self) -> impl Iterator<Item = Result<(String, Entry<'a>), InitrdError>> {
@@ -132,6 +152,15 @@ fn entry<'a>(bytes: &'a [u8], block: usize, header: &PosixHeader) -> Option<(Str
     }
     path.push_str(name);
     Some((plain(&path).into(), entry))
+}
+
+/// The part of `path` that is below `folder`, which is not empty.
+fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+    let below = match folder {
+        "" => path,
+        folder => path.strip_prefix(folder)?.strip_prefix('/')?,
+    };
+    (!below.is_empty()).then_some(below)
 }
 
 /// Without what does not change which file it is.
@@ -200,17 +229,36 @@ mod tests {
         assert_eq!(initrd.file("dir"), None);
         assert_eq!(initrd.file("absent"), None);
         let files = files();
-        initrd.unpack(&files, "./program.cwasm").unwrap();
+        initrd.unpack("", &files, "./program.cwasm").unwrap();
         assert_eq!(files.read_file("link").unwrap(), b"again");
         assert_eq!(files.read_file("very/deep/b.txt").unwrap(), b"deep");
         assert_eq!(files.read_file("program.cwasm"), Err(ErrorCode::NoEntry));
     }
 
     #[test]
+    fn a_folder_is_unpacked_by_itself() {
+        let mut archive = Vec::new();
+        for (path, contents) in [("a/x", b"1"), ("ab/x", b"2"), ("./a/b/y", b"3")] {
+            add(&mut archive, ("", path), b'0', "", contents);
+        }
+        add(&mut archive, ("", "empty/"), b'5', "", b"");
+        let archive = end(archive);
+        let initrd = Initrd::new(&archive).unwrap();
+        let files = files();
+        initrd.unpack("a/", &files, "a/b/y").unwrap();
+        assert_eq!(files.read_file("x").unwrap(), b"1");
+        assert_eq!(files.read_file("b/y"), Err(ErrorCode::NoEntry));
+        assert_eq!(files.read_dir("").unwrap().len(), 1);
+        initrd.unpack("empty", &files, "").unwrap();
+        let missing = initrd.unpack("c", &files, "");
+        assert!(matches!(missing, Err(InitrdError::NoFolder(name)) if name == "c"));
+    }
+
+    #[test]
     fn no_initrd_is_one_without_files() {
         let initrd = Initrd::new(b"").unwrap();
         assert_eq!(initrd.file("a"), None);
-        initrd.unpack(&files(), "").unwrap();
+        initrd.unpack("", &files(), "").unwrap();
     }
 
     #[test]
@@ -238,7 +286,7 @@ mod tests {
         let archive = end(archive);
         let initrd = Initrd::new(&archive).unwrap();
         assert!(matches!(
-            initrd.unpack(&files(), ""),
+            initrd.unpack("", &files(), ""),
             Err(InitrdError::File(..))
         ));
     }

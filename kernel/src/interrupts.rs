@@ -19,6 +19,7 @@ use x86_64::structures::tss::TaskStateSegment;
 /// Vectors of interrupts. Those of the I/O APIC are [`IRQ`] and the number of its input.
 pub(crate) const IRQ: u8 = 0x20;
 pub(crate) const TIMER: u8 = 0x40;
+pub(crate) const VIRTIO: u8 = 0x41;
 pub(crate) const SPURIOUS: u8 = 0xff;
 
 /// Faults have a stack of their own, since a stack that ended may be the reason.
@@ -167,9 +168,11 @@ extern "C" fn fault(fault: &Fault) -> ! {
 extern "C" fn interrupt(vector: u64) {
     const SERIAL: u64 = (IRQ + crate::serial::IRQ) as u64;
     const TICK: u64 = TIMER as u64;
+    const DEVICE: u64 = VIRTIO as u64;
     match vector {
         TICK => crate::timer::interrupted(),
         SERIAL => crate::serial::interrupted(),
+        DEVICE => crate::virtio::interrupted(),
         _ => {}
     }
     if vector != u64::from(SPURIOUS) {

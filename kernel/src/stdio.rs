@@ -30,6 +30,19 @@ pub(crate) fn wake_writers() {
     WRITERS.wake_all();
 }
 
+/// Ready once the input has ended; what is typed until then is thrown away.
+pub(crate) fn poll_end(cx: &mut Context<'_>) -> Poll<()> {
+    READERS.register(cx.waker());
+    let mut ended = ENDED.lock();
+    while !*ended {
+        match serial::get() {
+            None => return Poll::Pending,
+            Some(byte) => *ended = byte == END,
+        }
+    }
+    Poll::Ready(())
+}
+
 /// All of the console.
 pub(crate) struct Console;
 
