@@ -99,7 +99,14 @@ pub(crate) fn init() {
     write(DATA, 1);
     write(INTERRUPT_ENABLE, 0);
     write(LINE_CONTROL, 3);
-    write(FIFO_CONTROL, 7);
+    // What came before: its queue begins empty.
+    with(|serial| {
+        if read(LINE_STATUS) & INPUT_READY != 0 {
+            serial.input.push(read(DATA));
+        }
+    });
+    // Its interrupt comes for 14 bytes, or when no more follow.
+    write(FIFO_CONTROL, 0xc7);
     // With the line that passes interrupts on.
     write(MODEM_CONTROL, 0x0b);
 }
