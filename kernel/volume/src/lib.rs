@@ -10,6 +10,7 @@ mod cache;
 mod disk;
 mod listing;
 mod node;
+mod repair;
 mod state;
 mod time;
 mod vfs;

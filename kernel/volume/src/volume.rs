@@ -1,12 +1,13 @@
 use crate::cache::Cache;
 use crate::disk::{Disk, DiskError, Sectors};
 use crate::node::Node;
+use crate::repair;
 use crate::state::State;
 use crate::time::Stamps;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use hadris_fat::CacheOptions;
 use hadris_fat::sync::FatFs;
+use hadris_fat::{CacheOptions, FatKind};
 use hadris_fs::{ErrorKind, MountOptions};
 use wasi_clocks::WallClock;
 use wasi_filesystem::Result;
@@ -20,13 +21,17 @@ const POSITIONS_KEPT: usize = 256;
 /// [`vfs::directory`](wasi_filesystem::vfs::directory) gives its topmost directory.
 ///
 /// **What is on the disk when.** Contents, names and the allocation of room are written at once,
-/// through to the [`Disk`], in an order that leaves nothing broken at any point: a power cut loses
-/// what the disk had not flushed, and can leave clusters that nothing uses, a file under both
-/// names of a rename, or no file at a name that a rename was replacing. `fsck.fat` repairs the
-/// first two. The size and time of a file that grew are written when it is synced or
-/// nobody has it open any more; until then, a power cut cuts the file to its size before. Nothing
-/// else waits in memory: what is kept there, up to 256 KiB, is for reading. [`FatVolume::flush`] makes all of it
-/// durable; dropping the volume, and all that is open of it, tries to.
+/// through to the [`Disk`]; what is kept in memory, up to 256 KiB, is for reading. The size and
+/// time of a file that grew are written when it is synced or nobody has it open any more: a machine
+/// that stops before finds it with its size before. [`FatVolume::flush`] makes everything durable;
+/// dropping the volume, and all that is open of it, tries to.
+///
+/// **When the machine stops**, as long as the disk did what it was told to in this order, nothing is
+/// damaged that was there before. What can be left is room that nobody uses, and no file at a
+/// name that a rename was replacing. An object under both names of a rename is two files with the
+/// same contents after the next mount, which looks at up to 65,536 objects for that where the
+/// volume [was in use](FatVolume::was_in_use). A disk that reorders what was not flushed, when its
+/// own power is cut, can leave more for `fsck.fat` to repair.
 ///
 /// **What waits.** Every operation is done when it returns, and its requests to the disk have
 /// been waited for by then. One that extends a file by a lot writes all of its zeros first: FAT
@@ -99,22 +104,40 @@ impl FatVolume {
     /// `clock`, which lives on for ever, 16 bytes for each mount.
     ///
     /// # Errors
-    /// As [`MountError`] says; the disk is dropped.
+    /// As [`MountError`] says; the disk is dropped. A disk that can be written may have been.
     pub fn mount(disk: impl Disk, clock: Arc<dyn WallClock>) -> Result<Self, MountError> {
         let options = MountOptions::new().with_clock(Box::leak(Box::new(Stamps(clock.clone()))));
-        let positions = CacheOptions::new()
-            .with_blocks(0)
-            .with_chain_positions(POSITIONS_KEPT);
-        let fs = FatFs::mount(Sectors(Cache::new(Box::new(disk))), options).map_err(|error| {
-            let error = error.into_error();
-            match (error.kind(), error.device_error()) {
-                (_, Some(error)) => MountError::Disk(*error),
-                // It has no first sector.
-                (ErrorKind::NotRecognized | ErrorKind::InvalidInput, _) => MountError::NotFat,
-                _ => MountError::Damaged(error.message()),
+        let mount = |disk: Sectors| {
+            let fs = FatFs::mount(disk, options.clone()).map_err(|error| {
+                let error = error.into_error();
+                match (error.kind(), error.device_error()) {
+                    (_, Some(error)) => MountError::Disk(*error),
+                    // It has no first sector.
+                    (ErrorKind::NotRecognized | ErrorKind::InvalidInput, _) => MountError::NotFat,
+                    _ => MountError::Damaged(error.message()),
+                }
+            })?;
+            let positions = CacheOptions::new()
+                .with_blocks(0)
+                .with_chain_positions(POSITIONS_KEPT);
+            Ok(fs.with_cache(positions))
+        };
+        let mut fs = mount(Sectors(Cache::new(Box::new(disk))))?;
+        // FAT12 does not know.
+        let maybe_in_use = fs.was_dirty() || fs.info().kind() == FatKind::Fat12;
+        if maybe_in_use && !fs.is_read_only() {
+            let doubles = repair::find(&mut fs);
+            if !doubles.is_empty() {
+                let mut disk = fs.into_inner();
+                repair::separate(&mut disk, &doubles).map_err(MountError::Disk)?;
+                fs = mount(disk)?;
+                repair::copy(&mut fs, &doubles).map_err(|error| match error.device_error() {
+                    Some(error) => MountError::Disk(*error),
+                    None => MountError::Damaged(error.message()),
+                })?;
             }
-        })?;
-        let mut state = State::new(fs.with_cache(positions), clock);
+        }
+        let mut state = State::new(fs, clock);
         let read_only = state.fs.is_read_only();
         if !read_only {
             state.remove_leftovers();
@@ -134,7 +157,7 @@ impl FatVolume {
     }
 
     /// Whether it was in use when the machine stopped last, by its own mark, which FAT12 does not
-    /// have. It can be used; `fsck.fat` gives back what room was lost.
+    /// have and which only `fsck.fat` takes away, with the room that was lost. It can be used.
     pub fn was_in_use(&self) -> bool {
         self.shared.state.lock().fs.was_dirty()
     }
