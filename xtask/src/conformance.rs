@@ -188,6 +188,7 @@ pub(crate) fn in_parallel<T: Send>(
 
 #[cfg(test)]
 mod tests {
+    use super::case::Failure;
     use super::*;
 
     #[test]
@@ -278,7 +279,7 @@ mod tests {
             started.fetch_add(1, Ordering::Relaxed);
             ensure!(n != 3, "number {n}");
             thread::sleep(Duration::from_micros(100));
-            Ok(None::<case::Failure>)
+            Ok(None::<Failure>)
         });
         assert_eq!(done.unwrap_err().to_string(), "number 3");
         assert!(started.into_inner() < 50_000);

@@ -162,6 +162,7 @@ fn boot(root: &Path, options: &Options) -> Result<()> {
     let machine = Machine {
         kernel: built.kernel,
         board: options.board,
+        cpu: "max",
         memory: options.memory,
         line: line.join(" "),
         initrd,

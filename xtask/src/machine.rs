@@ -46,6 +46,8 @@ impl Board {
 pub struct Machine {
     pub kernel: PathBuf,
     pub board: Board,
+    /// QEMU's name of the processor.
+    pub cpu: &'static str,
     /// MiB of RAM.
     pub memory: u32,
     /// The kernel's command line.
@@ -64,11 +66,11 @@ impl Machine {
     /// QEMU, whose standard input and output are the console.
     pub fn command(&self) -> Command {
         let (board, suffix) = match self.board {
-            Board::Microvm => ("microvm,rtc=on", "device"),
+            Board::Microvm => ("microvm,rtc=on,auto-kernel-cmdline=off", "device"),
             Board::Q35 => ("q35", "pci"),
         };
         let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(["-accel", "tcg", "-cpu", "max", "-M", board])
+        qemu.args(["-accel", "tcg", "-cpu", self.cpu, "-M", board])
             .args(["-nodefaults", "-no-user-config", "-no-reboot"])
             .args(["-display", "none", "-serial", "stdio"])
             .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"])

@@ -3,12 +3,12 @@
 
 use super::built::{Built, TINY};
 use anyhow::{Context, Result, ensure};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
+use xtask::client::Client;
 use xtask::machine::{self, Board, Console, Machine};
 
 /// Requests that are measured, and those before.
@@ -50,6 +50,7 @@ pub(super) fn run(root: &Path) -> Result<()> {
         let with = |memory| Machine {
             kernel: built.kernel.clone(),
             board,
+            cpu: "max",
             memory,
             line: "serve program.cwasm :80".into(),
             initrd: initrd.clone(),
@@ -61,7 +62,7 @@ pub(super) fn run(root: &Path) -> Result<()> {
         let console = Console::start(&with(64))?;
         console.wait_for("listening")?;
         let port = console.port()?;
-        get(&mut connect(port)?)?;
+        get(&mut Client::connect(port)?)?;
         let start = begun.elapsed().as_secs_f64() * 1e3;
         let rates = (rate(port, 1)?, rate(port, AT_ONCE)?);
         drop(console);
@@ -85,7 +86,7 @@ fn least(with: &dyn Fn(u32) -> Machine) -> Result<u32> {
         let console = Console::start(&with(memory))?;
         let answers = console
             .wait_for("listening")
-            .and_then(|()| get(&mut connect(console.port()?)?));
+            .and_then(|()| get(&mut Client::connect(console.port()?)?));
         match answers {
             Ok(()) => works = memory,
             Err(_) => fails = memory,
@@ -123,7 +124,7 @@ impl AgaveServe {
         });
         thread::spawn(move || lines.for_each(drop));
         let port = port.context("agave serve did not say where it listens")?;
-        get(&mut connect(port)?)?;
+        get(&mut Client::connect(port)?)?;
         let start = begun.elapsed();
         Ok(Self { child, port, start })
     }
@@ -140,34 +141,14 @@ impl Drop for AgaveServe {
     }
 }
 
-fn connect(port: u16) -> Result<BufReader<TcpStream>> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).context("connecting")?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    Ok(BufReader::new(stream))
-}
-
-/// One request on a connection that stays open.
-fn get(connection: &mut BufReader<TcpStream>) -> Result<()> {
-    connection
-        .get_mut()
-        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")?;
-    let (mut line, mut length) = (String::new(), 0);
-    connection.read_line(&mut line)?;
-    ensure!(line.starts_with("HTTP/1.1 200"), "not a 200: {line:?}");
-    loop {
-        line.clear();
-        connection.read_line(&mut line)?;
-        if line.trim().is_empty() {
-            break;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse()?;
-        }
-    }
-    ensure!(length > 0, "the response has no content-length");
-    let mut body = vec![0; length];
-    Ok(connection.read_exact(&mut body)?)
+/// A request, which is to succeed.
+fn get(client: &mut Client) -> Result<()> {
+    let (status, body) = client.get("/")?;
+    ensure!(
+        status == 200 && !body.is_empty(),
+        "status {status}, {body:?}"
+    );
+    Ok(())
 }
 
 /// Requests a second over so many connections.
@@ -177,7 +158,7 @@ fn rate(port: u16, connections: usize) -> Result<f64> {
             let clients: Vec<_> = (0..connections)
                 .map(|_| {
                     scope.spawn(move || {
-                        let mut connection = connect(port)?;
+                        let mut connection = Client::connect(port)?;
                         (0..requests / connections).try_for_each(|_| get(&mut connection))
                     })
                 })

@@ -88,6 +88,7 @@ fn attempt(built: &Built, test: &Test) -> Result<Option<String>> {
     let machine = Machine {
         kernel: built.kernel.clone(),
         board: Board::Microvm,
+        cpu: "max",
         memory: 128,
         line: line.join(" "),
         initrd: path("initrd"),
