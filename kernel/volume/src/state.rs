@@ -187,6 +187,32 @@ impl State {
         Ok(())
     }
 
+    /// Moves `id` from one name to another.
+    pub(crate) fn move_name(
+        &mut self,
+        id: NodeId,
+        (dir, name): (NodeId, &Name),
+        (new_dir, new_name): (NodeId, &Name),
+        mode: RenameMode,
+    ) -> Result<()> {
+        let renamed = self.fs.rename(dir, name, new_dir, new_name, mode);
+        renamed.or_else(|error| {
+            // A request that failed on the way may have been made again.
+            match self.is_at(id, new_dir, new_name) && !self.is_at(id, dir, name) {
+                true => Ok(()),
+                false => Err(code(error)),
+            }
+        })
+    }
+
+    fn is_at(&mut self, id: NodeId, dir: NodeId, name: &Name) -> bool {
+        let found = self.fs.lookup(dir, name);
+        found.is_ok_and(|found| {
+            self.fs.forget(found, 1);
+            found == id
+        })
+    }
+
     /// Takes the name of a file away that is in use.
     pub(crate) fn hide(&mut self, id: NodeId, dir: NodeId, name: &Name) -> Result<()> {
         let hidden = self.hidden()?;
@@ -194,11 +220,12 @@ impl State {
             let number = self.next_hidden;
             self.next_hidden = number.wrapping_add(1);
             let new = hidden_name(number);
-            let new = Name::new(&new);
-            match self
-                .fs
-                .rename(dir, name, hidden, new, RenameMode::NoReplace)
-            {
+            match self.move_name(
+                id,
+                (dir, name),
+                (hidden, Name::new(&new)),
+                RenameMode::NoReplace,
+            ) {
                 Ok(()) => {
                     if let Some(held) = self.held.get_mut(&id) {
                         held.hidden = Some(number);
@@ -206,8 +233,8 @@ impl State {
                     return Ok(());
                 }
                 // It is there since before the mount, and could not be removed then.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(code(error)),
+                Err(ErrorCode::Exist) => {}
+                Err(code) => return Err(code),
             }
         }
         Err(ErrorCode::Busy)
@@ -218,11 +245,8 @@ impl State {
         let number = self.held.get(&id).and_then(|held| held.hidden);
         if let (Some(number), Some(hidden)) = (number, self.hidden) {
             let old = hidden_name(number);
-            let old = Name::new(&old);
-            let renamed = self
-                .fs
-                .rename(hidden, old, dir, name, RenameMode::NoReplace);
-            renamed.map_err(code)?;
+            let old = (hidden, Name::new(&old));
+            self.move_name(id, old, (dir, name), RenameMode::NoReplace)?;
             if let Some(held) = self.held.get_mut(&id) {
                 held.hidden = None;
             }

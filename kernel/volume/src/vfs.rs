@@ -152,15 +152,10 @@ impl State {
                 }
                 _ => None,
             };
-            let renamed = state
-                .fs
-                .rename(dir.id, name, new_dir.id, new_name, RenameMode::Replace)
-                .map_err(code);
+            let (old, new) = ((dir.id, name), (new_dir.id, new_name));
+            let renamed = state.move_name(id, old, new, RenameMode::Replace);
             match (&renamed, hidden) {
-                (Err(_), Some(target)) => {
-                    state.unhide(target, new_dir.id, new_name)?;
-                    renamed
-                }
+                (Err(_), Some(target)) => state.unhide(target, new_dir.id, new_name).and(renamed),
                 _ => renamed,
             }
         })

@@ -39,12 +39,17 @@ fn assert_old(dir: &dyn Directory, what: &str) {
     }
 }
 
-/// Makes, extends, cuts, moves, replaces and removes files, and goes on after errors.
-fn work(dir: &dyn Directory) -> Vec<ErrorCode> {
+/// It is open when another is moved to its place.
+const REPLACED: &str = "new/file with a long name";
+
+/// Makes, extends, cuts, moves, replaces and removes files, and goes on after errors. Says which,
+/// and whether there was a file [`REPLACED`] at first.
+fn work(dir: &dyn Directory) -> (Vec<ErrorCode>, bool) {
     let mut codes = Vec::new();
     let mut tell = |result: Result<()>| codes.extend(result.err());
     tell(done(dir.create_directory_at("new")));
-    let open = write(dir, "new/file with a long name", &pattern(10_000));
+    let open = write(dir, REPLACED, &pattern(10_000));
+    let had = open.is_ok();
     tell(open.as_ref().map(drop).map_err(|code| *code));
     if let Ok(file) = &open {
         tell(done(file.append(&pattern(3_000))).map(drop));
@@ -56,18 +61,14 @@ fn work(dir: &dyn Directory) -> Vec<ErrorCode> {
     tell(done(dir.rename_at("other", dir, "new/moved")));
     tell(write(dir, "third", &pattern(5_000)).map(drop));
     // In the place of what is open.
-    tell(done(dir.rename_at(
-        "third",
-        dir,
-        "new/file with a long name",
-    )));
+    tell(done(dir.rename_at("third", dir, REPLACED)));
     tell(done(dir.create_directory_at("new/dir")));
     tell(done(dir.rename_at("new/dir", dir, "dir")));
     tell(done(dir.unlink_file_at("new/moved")));
     drop(open);
     tell(done(dir.remove_directory_at("dir")));
     tell(write(dir, "last", &pattern(2_000)).map(drop));
-    codes
+    (codes, had)
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn a_request_that_fails_is_io_and_costs_nothing_that_was_there() {
             let dir = root(&volume);
             let begin = disk.medium().requests;
             disk.medium().fault = Fault::Request(begin + number);
-            let codes = work(&*dir);
+            let (codes, had) = work(&*dir);
             let requests = disk.medium().requests - begin;
             disk.medium().fault = Fault::None;
             if requests < number {
@@ -98,6 +99,8 @@ fn a_request_that_fails_is_io_and_costs_nothing_that_was_there() {
                 ErrorCode::NotEmpty,
             ];
             assert!(codes.iter().all(|code| later.contains(code)), "{what}");
+            // A rename replaces it or does not.
+            assert!(!had || stat(&*dir, REPLACED).is_ok(), "{what}");
             // The same volume goes on.
             assert_old(&*dir, &what);
             write(&*dir, "after", &pattern(4_000)).unwrap();
@@ -138,7 +141,7 @@ fn a_power_cut_at_any_write_costs_nothing_that_was_synced() {
             done(synced.sync()).unwrap();
             let begin = disk.medium().writes;
             disk.medium().fault = Fault::PowerCut(begin + number);
-            let codes = work(&*dir);
+            let (codes, _) = work(&*dir);
             let writes = disk.medium().writes - begin;
             drop((synced, dir, volume));
             if writes < number {
