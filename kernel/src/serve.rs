@@ -41,16 +41,21 @@ pub(crate) fn serve(
 ) -> Result<(), ServeError> {
     let world = Arc::new(world);
     let instances = world.clone();
-    let told = AtomicU64::new(0);
-    let ctx = move |number: agave_host::RequestNumber| {
-        let thousands = number.get() / STATS;
-        if stats && told.swap(thousands, Ordering::Relaxed) < thousands {
-            heap::tell();
-        }
-        instances.ctx(&path, &[]).build()
-    };
+    let ctx = move |_| instances.ctx(&path, &[]).build();
     let service = Service::new(program, ctx, Arc::new(Cpu))?
         .report(|number, error| say!("request {number}: {error}"));
+    let served = Arc::new(AtomicU64::new(0));
+    let handler = move |request| {
+        let (service, served) = (service.clone(), served.clone());
+        async move {
+            let answered = service.handle(request).await;
+            let served = served.fetch_add(1, Ordering::Relaxed) + 1;
+            if stats && served.is_multiple_of(STATS) {
+                heap::tell();
+            }
+            answered.unwrap_or_else(|error| error.response())
+        }
+    };
     let network = world.net.network.clone();
     let connections = (heap::usage().total / HEAP_EACH).clamp(4, CONNECTIONS_MAX);
     let server = Http1Server::new(world.clocks.clone()).max_connections(connections);
@@ -64,7 +69,8 @@ pub(crate) fn serve(
             poll_fn(stdio::poll_end).await;
             stopped.stop();
         }));
-        service.serve_http1(&server, listener, stop).await;
+        let spawn = Arc::new(executor::spawn);
+        server.run(listener, spawn, Arc::new(handler), stop).await;
         Ok(())
     })
 }

@@ -16,13 +16,16 @@ use alloc::vec::Vec;
 use wasi_cli::WasiCliCtx;
 use wasi_clocks::WasiClocksCtx;
 use wasi_filesystem::memory::MemFs;
-use wasi_filesystem::{Directory, memory, vfs};
+use wasi_filesystem::{Directory, WasiFilesystemCtx, memory, vfs};
 use wasi_http::http1::Http1Client;
 use wasi_random::WasiRandomCtx;
 use wasi_random::seeded::Seeded;
 
 /// The part of the heap that files may take beside those of the initrd: one in this many.
 const FILES: u64 = 8;
+
+/// The most bytes that a call passes either way: in blocks that the reserve of the heap is for.
+const CALL: usize = heap::LARGE / 2;
 
 /// Where programs find the volume on the disk.
 const DISK: &str = "/disk";
@@ -94,8 +97,7 @@ impl World {
                 .memory(memory)
                 // In nanoseconds.
                 .timeout(command.timeout.map(|ms| ms.saturating_mul(1_000_000)))
-                // In blocks that the reserve of the heap is for.
-                .call_bytes(heap::LARGE / 2),
+                .call_bytes(CALL),
         })
     }
 
@@ -112,9 +114,13 @@ impl World {
         let variables = self.environment.iter().cloned();
         let cli = variables.fold(cli, |cli, (name, value)| cli.env(name, value));
         let cli = cli.stdin(Console).stdout(Console).stderr(Console);
-        let random = WasiRandomCtx::new(self.random.clone());
+        let random = WasiRandomCtx::new(self.random.clone()).max_bytes(CALL);
+        let files = WasiFilesystemCtx::new()
+            .inherit_mutate_directory(true)
+            .max_read(CALL);
         let ctx = Ctx::with(self.clocks.clone(), random)
             .cli(cli)
+            .filesystem(files)
             .network(Arc::new(self.net.network.clone()))
             .http_client(self.client.clone())
             .limits(self.limits.clone());
