@@ -77,6 +77,7 @@ pub struct FatVolume {
 
 /// What a volume and everything that is in use of it share.
 pub(crate) struct Shared {
+    /// Held while the disk is waited for: that runs no other code of the volume's.
     pub(crate) state: Mutex<State>,
     pub(crate) device: u64,
     pub(crate) read_only: bool,
