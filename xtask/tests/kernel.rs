@@ -122,13 +122,8 @@ fn the_demo_passes() {
         let files = [("demo.cwasm", &*format!("wasi_demo.{target}.cwasm"))];
         let (code, console) = Setup::with(&files, "demo").on(board).ended();
         assert_eq!(code, Some(0), "{board:?} {target}:\n{console}");
-        assert!(!console.contains("FAILED"), "{console}");
-        for row in ["TCP", "UDP", "HTTP", "file"] {
-            assert!(
-                console.to_lowercase().contains(&row.to_lowercase()),
-                "{console}"
-            );
-        }
+        let told = "22 ok, 0 denied, 0 absent, 0 FAILED\n";
+        assert!(console.contains(told), "{console}");
     }
 }
 
@@ -187,7 +182,7 @@ fn what_can_t_be_run_is_refused_with_what_to_do() {
 fn without_entropy_or_the_instructions_that_programs_need_nothing_runs() {
     for (cpu, told) in [
         ("max,rdrand=off,rdseed=off", "RDRAND"),
-        ("max,sse4.1=off", "sse4.1"),
+        ("max,sse4.1=off", "sse41"),
     ] {
         let mut setup = Setup::new("command.native.cwasm", "run program.cwasm args");
         setup.machine.cpu = cpu;
