@@ -213,7 +213,7 @@ pub(crate) fn target(bytes: &[u8]) -> Option<Target> {
     parse(bytes).map(|(target, ..)| target)
 }
 
-#[cfg(all(test, feature = "compile"))]
+#[cfg(all(test, feature = "compile", feature = "std"))]
 mod tests {
     use super::*;
     use crate::Host;
