@@ -35,6 +35,8 @@ struct Serial {
     enabled: u8,
     /// Interrupts come: what is written leaves by itself.
     live: bool,
+    /// What was written last is no line's end.
+    mid_line: bool,
 }
 
 /// Locked with interrupts off only, so no handler finds it locked.
@@ -43,6 +45,7 @@ static SERIAL: Mutex<Serial> = Mutex::new(Serial {
     output: Ring::new(),
     enabled: 0,
     live: false,
+    mid_line: false,
 });
 
 fn read(register: u16) -> u8 {
@@ -154,6 +157,9 @@ pub(crate) fn room() -> usize {
 pub(crate) fn put(bytes: &[u8]) -> usize {
     with(|serial| {
         let taken = serial.output.extend(bytes);
+        if let Some(last) = bytes[..taken].last() {
+            serial.mid_line = *last != b'\n';
+        }
         serial.send();
         taken
     })
@@ -197,11 +203,17 @@ impl fmt::Write for Messages {
     }
 }
 
+/// Ends the line that a program has left without an end.
+pub(crate) fn begin_line() {
+    while with(|serial| serial.mid_line) && put(b"\n") == 0 {}
+}
+
 /// A line on the console that begins with the kernel's name.
 #[macro_export]
 macro_rules! say {
     ($($arg:tt)*) => {{
         use core::fmt::Write;
+        $crate::serial::begin_line();
         let _ = writeln!($crate::serial::Messages, "agave-kernel: {}", format_args!($($arg)*));
     }};
 }

@@ -51,6 +51,7 @@ impl Failure {
     fn code(&self) -> Code {
         match self {
             Self::Run(RunError::Failed(_)) => Code::Failed,
+            Self::World(WorldError::Volume(_)) => Code::Machine,
             _ => Code::Command,
         }
     }

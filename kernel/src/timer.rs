@@ -1,7 +1,7 @@
 //! Time: how fast the processor's counters are, and the interrupt at a time.
 
 use crate::{apic, events};
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use spin::Once;
 use wasmtime::Engine;
 use x86_64::instructions::port::Port;
@@ -29,6 +29,12 @@ static ENGINE: Once<Engine> = Once::new();
 
 /// Whether the processor sleeps until an interrupt: there is no turn to end.
 static IDLE: AtomicBool = AtomicBool::new(true);
+
+/// When the timer's interrupt comes; [`NEVER`] where it does not. The timer itself is asked as
+/// little as can be: under an emulator its registers are slow.
+static DUE: AtomicU64 = AtomicU64::new(NEVER);
+
+const NEVER: u64 = u64::MAX;
 
 /// The counts of a [`TURN`].
 static TURN_COUNTS: AtomicU32 = AtomicU32::new(0);
@@ -125,6 +131,12 @@ impl Rates {
         let counts = u128::from(nanoseconds) * u128::from(self.counts) >> 32;
         u32::try_from(counts).unwrap_or(u32::MAX).max(1)
     }
+
+    /// Has the interrupt come at `deadline`.
+    fn start(&self, deadline: u64) {
+        DUE.store(deadline, Ordering::Relaxed);
+        apic::start_timer(self.counts(deadline.saturating_sub(now())));
+    }
 }
 
 /// Nanoseconds since [`init`].
@@ -145,35 +157,53 @@ pub(crate) fn interrupted() {
     if let Some(engine) = ENGINE.get() {
         engine.increment_epoch();
     }
-    if !IDLE.load(Ordering::Relaxed) {
-        apic::start_timer(TURN_COUNTS.load(Ordering::Relaxed));
+    match IDLE.load(Ordering::Relaxed) {
+        true => DUE.store(NEVER, Ordering::Relaxed),
+        false => start_turn(now()),
     }
+}
+
+fn start_turn(now: u64) {
+    apic::start_timer(TURN_COUNTS.load(Ordering::Relaxed));
+    DUE.store(now.saturating_add(TURN), Ordering::Relaxed);
 }
 
 /// Tasks run from now on: there is an interrupt for each [`TURN`].
 pub(crate) fn busy() {
     if IDLE.swap(false, Ordering::Relaxed) {
-        apic::start_timer(TURN_COUNTS.load(Ordering::Relaxed));
+        let now = now();
+        // One that comes before the turn's end begins the next.
+        if DUE.load(Ordering::Relaxed) > now.saturating_add(TURN) {
+            start_turn(now);
+        }
     }
 }
 
-/// Nothing is to be done before `deadline`: the next interrupt is then, or a little earlier where
-/// the timer can't count that far. Called with interrupts off.
+/// Nothing is to be done before `deadline`: the next interrupt is then, or earlier, where a turn
+/// ends or the timer can't count that far. Called with interrupts off.
 pub(crate) fn idle(deadline: Option<u64>) {
     IDLE.store(true, Ordering::Relaxed);
-    let counts = match (deadline, RATES.get()) {
-        (Some(deadline), Some(rates)) => rates.counts(deadline.saturating_sub(now())),
-        _ => 0,
-    };
-    apic::start_timer(counts);
+    let due = DUE.load(Ordering::Relaxed);
+    let deadline = deadline.unwrap_or(NEVER);
+    // Most sleeps end before a turn does: that interrupt does no harm.
+    let turn = due <= now().saturating_add(TURN);
+    if due == deadline || (turn && due < deadline) {
+        return;
+    }
+    match (deadline, RATES.get()) {
+        (NEVER, _) | (_, None) => {
+            apic::start_timer(0);
+            DUE.store(NEVER, Ordering::Relaxed);
+        }
+        (deadline, Some(rates)) => rates.start(deadline),
+    }
 }
 
 /// A deadline that comes before the turn's end: called when tasks run.
 pub(crate) fn sooner(deadline: u64) {
-    if let Some(rates) = RATES.get() {
-        let counts = rates.counts(deadline.saturating_sub(now()));
-        if counts < apic::timer_left() {
-            apic::start_timer(counts);
-        }
+    if let Some(rates) = RATES.get()
+        && deadline < DUE.load(Ordering::Relaxed)
+    {
+        rates.start(deadline);
     }
 }

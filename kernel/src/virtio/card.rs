@@ -3,6 +3,7 @@
 //! Memory is bounded: as many frames each way as a queue has places. Nothing waits: a card without
 //! room sends later, and its interrupt says when.
 
+use super::plain::Areas;
 use super::{Device, Memory, Plain};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -14,6 +15,9 @@ use virtio_drivers::device::net::VirtIONetRaw;
 
 /// Frames that the card has each way.
 const QUEUE: usize = 64;
+
+/// The queue that frames are sent by (virtio 1.2, 5.1.2).
+const SEND: usize = 1;
 
 /// The longest frame: an Ethernet header and a packet of 1,500 bytes.
 const FRAME_MAX: usize = 1514;
@@ -40,6 +44,9 @@ struct Sender {
     /// What the card sends, by their places in its queue, and how many bytes it is.
     sending: [Option<(Box<Frame>, usize)>; QUEUE],
     free: Vec<Box<Frame>>,
+    areas: Areas,
+    /// Whether the card interrupts for what it has sent: it is asked to while there is no room.
+    interrupts: bool,
     /// Frames that are in `sending` or `free`.
     made: usize,
 }
@@ -52,6 +59,7 @@ impl Card {
     pub(crate) fn new(device: Device, used: u32, changed: u32) -> Result<Self> {
         // Before the card does anything that it interrupts for.
         device.listen(used, changed);
+        let areas = device.transport.areas();
         let mut card = Self {
             raw: VirtIONetRaw::new(device.transport)?,
             posted: [const { None }; QUEUE],
@@ -59,6 +67,8 @@ impl Card {
             sender: Sender {
                 sending: [const { None }; QUEUE],
                 free: Vec::with_capacity(QUEUE),
+                areas,
+                interrupts: true,
                 made: 0,
             },
         };
@@ -110,8 +120,20 @@ impl Card {
 }
 
 impl Sender {
-    /// Takes back what the card has sent, and finds a frame to fill.
+    /// Whether there is a frame to fill, and room in the card.
     fn ready(&mut self, raw: &mut Raw) -> bool {
+        let ready = self.has_room(raw);
+        if self.interrupts != ready {
+            return ready;
+        }
+        self.interrupts = !ready;
+        self.areas.set_interrupts(SEND, self.interrupts);
+        // What was sent in between has interrupted nobody.
+        ready || self.has_room(raw)
+    }
+
+    /// As [`Sender::ready`]; takes back what the card has sent.
+    fn has_room(&mut self, raw: &mut Raw) -> bool {
         while let Some(place) = raw.poll_transmit() {
             let sent = self.sending.get_mut(usize::from(place));
             let Some((frame, len)) = sent.and_then(Option::take) else {

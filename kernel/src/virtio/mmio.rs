@@ -39,7 +39,7 @@ pub(super) fn find(found: &mut dyn FnMut(Result<Device, String>)) {
         // SAFETY: the slot is one, and this is its only user but for the interrupt's registers.
         let transport = unsafe { MmioTransport::new(header, SLOT) };
         found(transport.map_err(failed).map(|transport| Device {
-            transport: Plain(SomeTransport::Mmio(transport)),
+            transport: Plain::new(SomeTransport::Mmio(transport), None),
             registers: Registers {
                 status: Status::Mmio {
                     seen: slot + INTERRUPT_STATUS,

@@ -1,5 +1,6 @@
 //! Devices on the first bus of PCI, which the firmware gave addresses.
 
+use super::plain::Doorbells;
 use super::{Device, Memory, Plain, Registers, Status, failed};
 use crate::{apic, paging};
 use alloc::format;
@@ -9,7 +10,8 @@ use virtio_drivers::transport::pci::bus::{
     Command, ConfigurationAccess, DeviceFunction, PCI_CAP_ID_VNDR, PciRoot,
 };
 use virtio_drivers::transport::pci::{
-    PciTransport, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_CAP_ISR_CFG, virtio_device_type,
+    PciTransport, VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_CAP_ISR_CFG,
+    VIRTIO_PCI_CAP_NOTIFY_CFG, virtio_device_type,
 };
 use x86_64::instructions::port::Port;
 
@@ -23,6 +25,11 @@ const INTERRUPT: u8 = 0x3c;
 /// Fields of a capability of virtio's (virtio 1.2, 4.1.4).
 const BAR: u8 = 4;
 const OFFSET: u8 = 8;
+const LENGTH: u8 = 12;
+const MULTIPLIER: u8 = 16;
+
+/// The field of the common configuration with the selected queue's doorbell (4.1.4.3).
+const QUEUE_NOTIFY_OFF: usize = 0x1e;
 
 /// What is read where there is no device.
 const NOBODY: u32 = u32::MAX;
@@ -95,6 +102,7 @@ fn device(place: DeviceFunction) -> Result<Device, String> {
     let command = (root.get_status_command(place).1 | wanted) & !Command::INTERRUPT_DISABLE;
     root.set_command(place, command);
 
+    // Where a structure is, how long, and where its capability is.
     let region = |kind| {
         let mut capabilities = root.capabilities(place).filter(|capability| {
             capability.id == PCI_CAP_ID_VNDR && capability.private_header >> 8 == u16::from(kind)
@@ -103,18 +111,27 @@ fn device(place: DeviceFunction) -> Result<Device, String> {
         let bar = usize::from(Ports.read_word(place, at + BAR) as u8);
         let (address, _) = bars.get(bar)?.as_ref()?.memory_address_size()?;
         let offset = Ports.read_word(place, at + OFFSET);
-        Some(address as usize + offset as usize)
+        let len = Ports.read_word(place, at + LENGTH);
+        Some((address as usize + offset as usize, len as usize, at))
     };
     let missing = || String::from("it has no registers of virtio 1");
     let registers = Registers {
-        status: Status::Pci(region(VIRTIO_PCI_CAP_ISR_CFG).ok_or_else(missing)?),
-        config: region(VIRTIO_PCI_CAP_DEVICE_CFG).ok_or_else(missing)?,
+        status: Status::Pci(region(VIRTIO_PCI_CAP_ISR_CFG).ok_or_else(missing)?.0),
+        config: region(VIRTIO_PCI_CAP_DEVICE_CFG).ok_or_else(missing)?.0,
+    };
+    let (common, ..) = region(VIRTIO_PCI_CAP_COMMON_CFG).ok_or_else(missing)?;
+    let (start, len, at) = region(VIRTIO_PCI_CAP_NOTIFY_CFG).ok_or_else(missing)?;
+    let doorbells = Doorbells {
+        offset: common + QUEUE_NOTIFY_OFF,
+        region: start,
+        len,
+        multiplier: Ports.read_word(place, at + MULTIPLIER) as usize,
     };
     let pin = (Ports.read_word(place, INTERRUPT) >> 8) as u8;
     let pin = apic::pci_pin(place.device, pin).ok_or("it has no interrupt")?;
     let transport = PciTransport::new::<Memory, _>(&mut root, place).map_err(failed)?;
     Ok(Device {
-        transport: Plain(SomeTransport::Pci(transport)),
+        transport: Plain::new(SomeTransport::Pci(transport), Some(doorbells)),
         registers,
         pin,
     })
