@@ -13,8 +13,8 @@ pub struct Command {
     pub timeout: Option<u64>,
     /// How many bytes of memory an instance may have.
     pub memory: Option<usize>,
-    /// Folders of the initrd that the program has by these names; none for all of it as `/`.
-    pub folders: Vec<String>,
+    /// Folders of the initrd that the program has by these names; `None` for all of it as `/`.
+    pub folders: Option<Vec<String>>,
     /// Environment variables of the program.
     pub environment: Vec<(String, String)>,
     /// What to do.
@@ -81,7 +81,7 @@ pub enum CommandError {
 
 impl Command {
     /// Reads `line`: words, of which the first may be `stats`, `timeout MILLISECONDS`,
-    /// `memory MIB`, `dir NAME` and `NAME=VALUE`, then a command and its arguments. A word with
+    /// `memory MIB`, `dir NAME`, `nodir` and `NAME=VALUE`, then a command and its arguments. A word with
     /// spaces, or an empty one, is put in double quotes; in those a backslash takes the next
     /// character as it is.
     ///
@@ -90,7 +90,7 @@ impl Command {
     pub fn parse(line: &str) -> Result<Self, CommandError> {
         let mut words = words(line)?.into_iter();
         let (mut stats, mut timeout, mut memory) = (false, None, None);
-        let (mut folders, mut environment) = (Vec::new(), Vec::new());
+        let (mut folders, mut environment) = (None, Vec::new());
         let action = loop {
             let word = words.next().ok_or(CommandError::Empty)?;
             match word.as_str() {
@@ -106,7 +106,11 @@ impl Command {
                 }
                 "dir" => {
                     let name = words.next().filter(|name| !name.is_empty());
+                    let folders: &mut Vec<_> = folders.get_or_insert_default();
                     folders.push(name.ok_or(CommandError::Folder)?);
+                }
+                "nodir" => {
+                    folders.get_or_insert_default();
                 }
                 "serve" => {
                     let program = words.next().ok_or(CommandError::NoProgram)?;
@@ -221,7 +225,10 @@ mod tests {
         let environment = [("A", "b"), ("C", ""), ("D", "e=f")];
         assert!(command.stats);
         assert_eq!((command.timeout, command.memory), (Some(20), Some(3 << 20)));
-        assert_eq!(command.folders, ["x", "y z"]);
+        assert_eq!(command.folders, Some(["x", "y z"].map(String::from).into()));
+        for (line, folders) in [("demo", None), ("nodir demo", Some(Vec::new()))] {
+            assert_eq!(Command::parse(line).unwrap().folders, folders);
+        }
         assert_eq!(
             command.environment,
             environment.map(|(a, b)| (a.into(), b.into()))

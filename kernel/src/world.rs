@@ -155,16 +155,14 @@ fn folders(
     initrd: &Initrd<'_>,
     program: &str,
 ) -> Result<Vec<(Arc<dyn Directory>, String)>, InitrdError> {
-    let all = [(String::new(), String::from("/"))];
-    let named = command
-        .folders
-        .iter()
-        .map(|name| (name.clone(), name.clone()));
-    let wanted: Vec<_> = match command.folders.is_empty() {
-        true => all.into(),
-        false => named.collect(),
+    let wanted: Vec<_> = match &command.folders {
+        None => [(String::new(), String::from("/"))].into(),
+        Some(names) => names
+            .iter()
+            .map(|name| (name.clone(), name.clone()))
+            .collect(),
     };
-    let spare = heap::usage().total as u64 / FILES / wanted.len() as u64;
+    let spare = heap::usage().total as u64 / FILES / wanted.len().max(1) as u64;
     let limits = memory::Limits {
         bytes: initrd.size() + spare,
         ..memory::Limits::default()

@@ -166,6 +166,7 @@ fn boot(root: &Path, options: &Options) -> Result<()> {
         memory: options.memory,
         line: line.join(" "),
         initrd,
+        network: true,
         forward,
         disk: options.disk.clone(),
         monitor: None,

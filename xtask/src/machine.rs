@@ -54,6 +54,8 @@ pub struct Machine {
     pub line: String,
     /// The files it has: a tar archive.
     pub initrd: PathBuf,
+    /// Whether there is a network card.
+    pub network: bool,
     /// A port of 127.0.0.1, 0 for any, and that of the kernel that connections to it go to.
     pub forward: Option<(u16, u16)>,
     /// A volume on a disk.
@@ -84,8 +86,10 @@ impl Machine {
         if let Some((host, guest)) = self.forward {
             user += &format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}");
         }
-        qemu.args(["-netdev", &user])
-            .args(["-device", &format!("virtio-net-{suffix},netdev=n0,id=nic0")]);
+        if self.network {
+            qemu.args(["-netdev", &user])
+                .args(["-device", &format!("virtio-net-{suffix},netdev=n0,id=nic0")]);
+        }
         if let Some(disk) = &self.disk {
             qemu.arg("-drive")
                 .arg(format!("if=none,id=d0,format=raw,file={}", disk.display()))
@@ -112,7 +116,7 @@ pub fn quoted(word: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-/// Makes the archive `to` of what is in `folder`, and of `files` by their names in it.
+/// Makes the archive `to` of what is in `folder`, and of files and folders by their names in it.
 ///
 /// # Errors
 /// A file can't be read, or the archive not written.
@@ -124,7 +128,10 @@ pub fn initrd(to: &Path, files: &[(String, PathBuf)], folder: Option<&Path>) -> 
         put.with_context(|| format!("putting {} into the initrd", folder.display()))?;
     }
     for (name, path) in files {
-        let put = archive.append_path_with_name(path, name);
+        let put = match path.is_dir() {
+            true => archive.append_dir_all(name, path),
+            false => archive.append_path_with_name(path, name),
+        };
         put.with_context(|| format!("putting {} into the initrd", path.display()))?;
     }
     archive.finish().context("making the initrd")

@@ -44,6 +44,7 @@ impl Setup {
             memory: 64,
             line: line.into(),
             initrd: path("initrd"),
+            network: true,
             forward: None,
             disk: None,
             monitor: Some(path("monitor")),

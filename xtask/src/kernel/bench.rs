@@ -54,6 +54,7 @@ pub(super) fn run(root: &Path) -> Result<()> {
             memory,
             line: "serve program.cwasm :80".into(),
             initrd: initrd.clone(),
+            network: true,
             forward: Some((0, 80)),
             disk: None,
             monitor: Some(scratch.path().join("monitor")),

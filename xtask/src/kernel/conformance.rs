@@ -6,7 +6,7 @@ use crate::conformance::{self, Spec, Target, Test};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use wait_timeout::ChildExt;
 use wasi_preview1_component_adapter_provider::{
@@ -32,36 +32,75 @@ pub(super) fn run(root: &Path, args: &[&str]) -> Result<()> {
     tests.retain(|test| only.is_none_or(|only| test.name.contains(only)));
     ensure!(!tests.is_empty(), "there is no such test");
     let built = Built::build(root)?;
-    let outcomes = conformance::in_parallel(tests.len(), |n| {
-        let Test { suite, name, .. } = &tests[n];
-        let reason =
-            attempt(&built, &tests[n]).with_context(|| format!("running {suite}/{name}"))?;
-        Ok(reason.map(|reason| format!("{suite}/{name}: {reason}")))
+    let runs: Vec<_> = tests
+        .iter()
+        .flat_map(|test| [(test, Form::Component), (test, Form::Module)])
+        .collect();
+    let outcomes = conformance::in_parallel(runs.len(), |n| {
+        let (test, form) = runs[n];
+        let run = || format!("running {}/{}", test.suite, test.name);
+        attempt(&built, test, form).with_context(run)
     })?;
-    let failures: Vec<_> = outcomes.into_iter().flatten().collect();
+    let runs: Vec<_> = runs.into_iter().zip(outcomes).collect();
     for suite in tests.chunk_by(|a, b| a.suite == b.suite) {
         let name = &suite[0].suite;
-        let failed = failures
-            .iter()
-            .filter(|it| it.starts_with(&format!("{name}/")));
+        let count = |form, outcome: fn(&Outcome) -> bool| {
+            let of_suite = runs
+                .iter()
+                .filter(|((test, by), _)| test.suite == *name && *by == form);
+            of_suite.filter(|(_, it)| outcome(it)).count()
+        };
         println!(
-            "{name}: {} of {} pass",
-            suite.len() - failed.count(),
-            suite.len()
+            "{name}: {} of {} pass as modules, {} as components ({} more are what the adapter can't)",
+            count(Form::Module, |it| matches!(it, Outcome::Passed)),
+            suite.len(),
+            count(Form::Component, |it| matches!(it, Outcome::Passed)),
+            count(Form::Component, |it| matches!(it, Outcome::Adapter)),
         );
     }
-    failures.iter().for_each(|failure| println!("{failure}"));
-    ensure!(
-        failures.is_empty(),
-        "{} of {} failed",
-        failures.len(),
-        tests.len()
-    );
+    let mut failed = 0;
+    for ((test, form), outcome) in &runs {
+        let Test { suite, name, .. } = test;
+        match outcome {
+            Outcome::Passed => {}
+            Outcome::Adapter => {
+                println!("{suite}/{name}: fails under agave run as a component too")
+            }
+            Outcome::Failed(reason) => {
+                failed += 1;
+                println!("{suite}/{name} as a {}: {reason}", form.name());
+            }
+        }
+    }
+    ensure!(failed == 0, "{failed} of {} failed", runs.len());
     Ok(())
 }
 
-/// Why `test` failed, if it did.
-fn attempt(built: &Built, test: &Test) -> Result<Option<String>> {
+/// As what a test is run: its own module, or the component that the adapter makes of it.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Module,
+    Component,
+}
+
+impl Form {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Module => "module",
+            Self::Component => "component",
+        }
+    }
+}
+
+enum Outcome {
+    Passed,
+    /// The component does the same on this machine.
+    Adapter,
+    Failed(String),
+}
+
+/// Runs `test` in a kernel.
+fn attempt(built: &Built, test: &Test, form: Form) -> Result<Outcome> {
     let scratch = tempfile::tempdir()?;
     let path = |name: &str| scratch.path().join(name);
     let Spec { run, .. } = &test.spec;
@@ -69,14 +108,21 @@ fn attempt(built: &Built, test: &Test) -> Result<Option<String>> {
         test.spec.steps.is_empty() && test.spec.servers.is_empty(),
         "it needs a peer"
     );
-    fs::write(path("test.wasm"), component(&test.program)?)?;
-    built.compile(&path("test.wasm"), false, &path("test.cwasm"))?;
+    let wasm = match form {
+        Form::Module => test.program.clone(),
+        Form::Component => {
+            fs::write(path("test.wasm"), component(&test.program)?)?;
+            path("test.wasm")
+        }
+    };
+    built.compile(&wasm, false, &path("test.cwasm"))?;
     let mut line: Vec<String> = run
         .env
         .iter()
         .map(|(name, value)| quoted(&format!("{name}={value}")))
         .collect();
     let mut files = vec![("test.cwasm".to_owned(), path("test.cwasm"))];
+    line.push("nodir".to_owned());
     for (folder, guest) in run.folders() {
         let name = guest.to_str().context("a folder's name is not UTF-8")?;
         line.extend(["dir".to_owned(), quoted(name)]);
@@ -92,6 +138,7 @@ fn attempt(built: &Built, test: &Test) -> Result<Option<String>> {
         memory: 128,
         line: line.join(" "),
         initrd: path("initrd"),
+        network: false,
         forward: None,
         disk: None,
         monitor: None,
@@ -110,14 +157,51 @@ fn attempt(built: &Built, test: &Test) -> Result<Option<String>> {
     }
     let status = qemu.wait()?;
     let console = String::from_utf8_lossy(&fs::read(console)?).into_owned();
-    Ok(judge(&test.spec, machine::exit_code(status), &console))
+    let judged = judge(&test.spec, form, machine::exit_code(status), &console);
+    Ok(match judged {
+        None => Outcome::Passed,
+        Some(_) if form == Form::Component && !passes_here(built, test, &wasm, scratch.path())? => {
+            Outcome::Adapter
+        }
+        Some(reason) => Outcome::Failed(reason),
+    })
+}
+
+/// Whether the component `wasm` of `test` does what is expected under `agave run`.
+fn passes_here(built: &Built, test: &Test, wasm: &Path, scratch: &Path) -> Result<bool> {
+    let Spec { run, .. } = &test.spec;
+    let mut agave = Command::new(&built.agave);
+    agave.args(["run", "--fs", "memory", "--argv0", "test.wasm"]);
+    agave.args(
+        run.env
+            .iter()
+            .map(|(name, value)| format!("--env={name}={value}")),
+    );
+    for (folder, guest) in run.folders() {
+        let folder = test.program.with_file_name(folder);
+        agave.arg(format!("--dir={}::{}", folder.display(), guest.display()));
+    }
+    let output = agave
+        .arg(wasm)
+        .args(&run.args)
+        .current_dir(scratch)
+        .output()?;
+    let code = output
+        .status
+        .code()
+        .and_then(|code| u8::try_from(code).ok());
+    let console = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    Ok(judge(&test.spec, Form::Component, code, &console).is_none())
 }
 
 /// What is wrong with how a test ended and with what it wrote: both outputs are one console,
 /// with the kernel's own lines.
-fn judge(spec: &Spec, code: Option<u8>, console: &str) -> Option<String> {
+fn judge(spec: &Spec, form: Form, code: Option<u8>, console: &str) -> Option<String> {
     // The adapter knows success and failure alone.
-    let expected = u8::from(spec.exit_code != 0);
+    let expected = match form {
+        Form::Module => u8::try_from(spec.exit_code).unwrap_or(u8::MAX),
+        Form::Component => u8::from(spec.exit_code != 0),
+    };
     if code != Some(expected) {
         return Some(format!(
             "it ended with {code:?}, not {expected}:\n{console}"
@@ -158,14 +242,28 @@ mod tests {
             ..Spec::default()
         };
         let console = "hello\nagave-kernel: exit 1\n";
-        assert_eq!(judge(&expects(Some("hello\n"), 3), Some(1), console), None);
-        assert_eq!(judge(&expects(None, 3), Some(1), console), None);
+        assert_eq!(
+            judge(
+                &expects(Some("hello\n"), 3),
+                Form::Component,
+                Some(1),
+                console
+            ),
+            None
+        );
+        assert_eq!(
+            judge(&expects(None, 3), Form::Module, Some(3), console),
+            None
+        );
         for (spec, code) in [
             (expects(Some("bye\n"), 3), Some(1)),
             (expects(Some("hello\n"), 0), Some(1)),
             (expects(Some("hello\n"), 0), None),
         ] {
-            assert!(judge(&spec, code, console).is_some(), "{spec:?}");
+            assert!(
+                judge(&spec, Form::Component, code, console).is_some(),
+                "{spec:?}"
+            );
         }
     }
 }
