@@ -1,11 +1,13 @@
 //! A stand-in for the machine of `docs/porting.md`: what a real one has as registers and
 //! instructions, in the terms of the one that the tests run on.
 
+use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::time::Instant;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use std::vec::Vec;
 
 /// Ticks of [`counter`] in a second.
@@ -13,8 +15,8 @@ pub const HZ: u64 = 24_000_000;
 
 /// A counter that goes on for ever, as the time stamp counter does.
 pub fn counter() -> u64 {
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    let passed = START.get_or_init(Instant::now).elapsed();
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    let passed = START.get_or_init(std::time::Instant::now).elapsed();
     (passed.as_nanos() * u128::from(HZ) / 1_000_000_000) as u64
 }
 
@@ -130,25 +132,54 @@ impl Nic {
         (card(&a, &b), card(&b, &a))
     }
 
-    /// A frame that came.
-    pub fn receive(&mut self) -> Option<Vec<u8>> {
-        self.inbox.frames().pop_front()
-    }
-
-    /// Whether there is a free descriptor to send with.
-    pub fn can_send(&self) -> bool {
-        self.outbox.frames().len() < 64
-    }
-
-    /// Sends a frame.
-    pub fn send(&mut self, frame: Vec<u8>) {
-        self.outbox.frames().push_back(frame);
-        self.outbox.interrupt.store(true, Ordering::Release);
-    }
-
     /// What says, each time it is asked, whether the card has interrupted since.
     pub fn interrupt(&self) -> impl Fn() -> bool + Send + Sync + use<> {
         let inbox = self.inbox.clone();
         move || inbox.interrupt.swap(false, Ordering::AcqRel)
+    }
+}
+
+/// A place for a frame to send.
+pub struct Free<'a>(&'a Way);
+
+/// A frame that came.
+pub struct Received(Vec<u8>);
+
+impl Device for Nic {
+    type RxToken<'a> = Received;
+    type TxToken<'a> = Free<'a>;
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ethernet;
+        capabilities.max_transmission_unit = 1514;
+        capabilities
+    }
+
+    fn receive(&mut self, now: Instant) -> Option<(Received, Free<'_>)> {
+        let frame = self.inbox.frames().pop_front()?;
+        // A frame whose answer finds no place is lost, as on a cable.
+        self.transmit(now).map(|free| (Received(frame), free))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Free<'_>> {
+        let room = self.outbox.frames().len() < 64;
+        room.then_some(Free(&self.outbox))
+    }
+}
+
+impl RxToken for Received {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(&self.0)
+    }
+}
+
+impl TxToken for Free<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let mut frame = std::vec![0; len];
+        let result = f(&mut frame);
+        self.0.frames().push_back(frame);
+        self.0.interrupt.store(true, Ordering::Release);
+        result
     }
 }
