@@ -57,9 +57,10 @@ unsafe impl StackCreator for Stacks {
         let Some(layout) = layout else {
             return Err(wasmtime::Error::msg("a stack of this size can't be"));
         };
-        // SAFETY: the layout has a size.
         let memory = match zeroed {
+            // SAFETY: the layout has a size.
             true => unsafe { alloc_zeroed(layout) },
+            // SAFETY: so it has here.
             false => unsafe { alloc(layout) },
         };
         if memory.is_null() {

@@ -128,7 +128,7 @@ pub(crate) fn init() -> bool {
 impl Rates {
     /// The APIC timer's counts for this many nanoseconds, at least 1 and at most all it can.
     fn counts(&self, nanoseconds: u64) -> u32 {
-        let counts = u128::from(nanoseconds) * u128::from(self.counts) >> 32;
+        let counts = (u128::from(nanoseconds) * u128::from(self.counts)) >> 32;
         u32::try_from(counts).unwrap_or(u32::MAX).max(1)
     }
 
@@ -143,7 +143,7 @@ impl Rates {
 pub(crate) fn now() -> u64 {
     let Some(rates) = RATES.get() else { return 0 };
     let ticks = u128::from(tsc().wrapping_sub(rates.start));
-    (ticks * u128::from(rates.nanoseconds) >> 32) as u64
+    ((ticks * u128::from(rates.nanoseconds)) >> 32) as u64
 }
 
 /// Counts the epoch of `engine` from now on.

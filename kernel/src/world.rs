@@ -41,6 +41,9 @@ pub(crate) enum WorldError {
     Random,
 }
 
+/// A folder, and the name that programs have it by.
+type Preopen = (Arc<dyn Directory>, String);
+
 /// The clocks, the network, the files and all else.
 pub(crate) struct World {
     clock: Clock,
@@ -48,7 +51,7 @@ pub(crate) struct World {
     random: Arc<Seeded>,
     pub(crate) net: Net,
     client: Arc<Http1Client>,
-    folders: Vec<(Arc<dyn Directory>, String)>,
+    folders: Vec<Preopen>,
     volume: Option<Arc<FatVolume>>,
     environment: Vec<(String, String)>,
     limits: Limits,
@@ -154,7 +157,7 @@ fn folders(
     command: &Command,
     initrd: &Initrd<'_>,
     program: &str,
-) -> Result<Vec<(Arc<dyn Directory>, String)>, InitrdError> {
+) -> Result<Vec<Preopen>, InitrdError> {
     let wanted: Vec<_> = match &command.folders {
         None => [(String::new(), String::from("/"))].into(),
         Some(names) => names
@@ -169,7 +172,7 @@ fn folders(
     };
     let mut folders = Vec::new();
     for (folder, name) in wanted {
-        let files = Arc::new(MemFs::with_limits(Arc::new(clock.clone()), limits.clone()));
+        let files = Arc::new(MemFs::with_limits(Arc::new(clock.clone()), limits));
         initrd.unpack(&folder, &files, program)?;
         folders.push((vfs::directory(files), name));
     }

@@ -24,7 +24,7 @@ const FRAME_MAX: usize = 1514;
 
 /// Room for a frame behind the header of virtio's, which has 12 bytes or fewer; what drivers take
 /// at least.
-type Frame = [u8; 1526];
+type Frame = Box<[u8; 1526]>;
 
 type Raw = VirtIONetRaw<Memory, Plain, QUEUE>;
 
@@ -33,17 +33,17 @@ pub(crate) struct Card {
     /// Before the frames, so that the device is at rest when those go.
     raw: Raw,
     /// What the card may fill, by their places in its queue.
-    posted: [Option<Box<Frame>>; QUEUE],
+    posted: [Option<Frame>; QUEUE],
     /// What the network looks at, or has looked at.
-    taken: Option<Box<Frame>>,
+    taken: Option<Frame>,
     sender: Sender,
 }
 
 /// What there is to send with.
 struct Sender {
     /// What the card sends, by their places in its queue, and how many bytes it is.
-    sending: [Option<(Box<Frame>, usize)>; QUEUE],
-    free: Vec<Box<Frame>>,
+    sending: [Option<(Frame, usize)>; QUEUE],
+    free: Vec<Frame>,
     areas: Areas,
     /// Whether the card interrupts for what it has sent: it is asked to while there is no room.
     interrupts: bool,
@@ -83,7 +83,7 @@ impl Card {
     }
 
     /// Lets the card fill `frame`.
-    fn post(&mut self, mut frame: Box<Frame>) -> Result<()> {
+    fn post(&mut self, mut frame: Frame) -> Result<()> {
         // SAFETY: until the card is done with it, it is in `posted`, where nobody looks at it.
         let place = unsafe { self.raw.receive_begin(&mut frame[..]) }?;
         if let Some(slot) = self.posted.get_mut(usize::from(place)) {
