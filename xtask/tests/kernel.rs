@@ -2,7 +2,8 @@
 //! builds what these tests start, and runs them.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::{Shutdown, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -364,4 +365,91 @@ fn each_boot_has_other_random_numbers() {
         })
         .collect();
     assert_eq!(numbers.len(), 2, "{numbers:?}");
+}
+
+/// A disk with a volume, on which is `from-here.txt`.
+fn disk(path: &Path) {
+    let mut image = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .unwrap();
+    image.set_len(8 << 20).unwrap();
+    fatfs::format_volume(&mut image, fatfs::FormatVolumeOptions::new()).unwrap();
+    let volume = fatfs::FileSystem::new(&image, fatfs::FsOptions::new()).unwrap();
+    let mut file = volume.root_dir().create_file("from-here.txt").unwrap();
+    file.write_all(b"hello kernel\n").unwrap();
+}
+
+#[test]
+#[ignore = "needs QEMU: cargo xtask kernel test"]
+fn a_file_on_the_disk_is_there_after_a_reboot_and_for_other_systems() {
+    for board in [Board::Microvm, Board::Q35] {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("disk");
+        disk(&path);
+        for (arguments, expected) in [
+            ("write \"/disk/a long name.txt\" kept", ""),
+            ("read \"/disk/a long name.txt\"", "kept"),
+            ("read /disk/from-here.txt", "hello kernel\n"),
+        ] {
+            let line = format!("run program.cwasm {arguments}");
+            let mut setup = Setup::new("command.native.cwasm", &line).on(board);
+            setup.machine.disk = Some(path.clone());
+            let (code, console) = setup.ended();
+            assert_eq!(code, Some(0), "{board:?} {arguments}:\n{console}");
+            assert!(
+                console.contains(expected),
+                "{board:?} {arguments}:\n{console}"
+            );
+        }
+        let image = File::open(&path).unwrap();
+        let volume = fatfs::FileSystem::new(Reading(image), fatfs::FsOptions::new()).unwrap();
+        let mut text = String::new();
+        let mut file = volume.root_dir().open_file("a long name.txt").unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "kept");
+    }
+}
+
+#[test]
+#[ignore = "needs QEMU: cargo xtask kernel test"]
+fn a_disk_without_a_volume_is_refused_with_what_to_do() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("disk");
+    File::create(&path).unwrap().set_len(1 << 20).unwrap();
+    let mut setup = Setup::new("command.native.cwasm", "run program.cwasm args");
+    setup.machine.disk = Some(path);
+    let (code, console) = setup.ended();
+    assert_eq!(code, None, "{console}");
+    assert!(
+        console.contains("agave-kernel: error: ") && console.contains("FAT"),
+        "{console}"
+    );
+}
+
+/// A file that is not written.
+struct Reading(File);
+
+impl Read for Reading {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl Write for Reading {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Reading {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
 }

@@ -6,6 +6,7 @@ mod agent;
 mod agent_ws;
 mod bodies;
 mod command_line;
+mod compile;
 mod demo;
 mod echo;
 mod failures;
