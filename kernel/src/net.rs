@@ -25,6 +25,9 @@ const END_STEP: Duration = 5_000_000;
 /// blocks leave.
 const BUFFERS: usize = 16;
 
+/// Connections of a listener that nobody accepted yet: many may come in one turn of the driver.
+const BACKLOG: usize = 64;
+
 /// Whom interrupts are for.
 static CARD: Once<Interrupts> = Once::new();
 
@@ -61,6 +64,7 @@ impl Net {
     /// Starts it on `card`, where there is one. `seed` is secret and random.
     pub(crate) fn start(card: Option<Device>, clock: &Clock, seed: u64) -> Self {
         let mut limits = SmoltcpLimits::default();
+        limits.backlog = BACKLOG;
         limits.buffers = limits.buffers.min(heap::usage().total / BUFFERS);
         let config = SmoltcpConfig::new(seed).limits(limits);
         let clock = Arc::new(clock.clone());
