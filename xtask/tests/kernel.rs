@@ -236,9 +236,8 @@ fn thousands_of_requests_in_a_row_and_sixteen_at_once_leave_nothing_in_the_heap(
             "hello_tiny.native.cwasm" => "/",
             _ => "/health",
         };
+        // One after another at the end: a line counts what is at work as it is written.
         let round = || {
-            let mut client = Client::connect(port).unwrap();
-            (0..2000).for_each(|_| assert_eq!(client.get(target).unwrap().0, 200));
             thread::scope(|scope| {
                 for _ in 0..16 {
                     scope.spawn(|| {
@@ -247,6 +246,8 @@ fn thousands_of_requests_in_a_row_and_sixteen_at_once_leave_nothing_in_the_heap(
                     });
                 }
             });
+            let mut client = Client::connect(port).unwrap();
+            (0..2000).for_each(|_| assert_eq!(client.get(target).unwrap().0, 200));
         };
         round();
         let warm = heap(&console.text())
@@ -258,9 +259,9 @@ fn thousands_of_requests_in_a_row_and_sixteen_at_once_leave_nothing_in_the_heap(
         let last = after.last().copied().unwrap();
         let told = console.text();
         assert!(after.len() >= 8, "{told}");
-        // What is kept for the next request may differ by a connection's buffers.
+        // By the buffers of a connection; at most, by how many of the sixteen met.
         assert!(last.0 <= warm.0 + (256 << 10), "{told}");
-        assert!(last.1 <= warm.1 + (1 << 20), "{told}");
+        assert!(last.1 <= warm.1 + warm.1 / 4, "{told}");
     }
 }
 
