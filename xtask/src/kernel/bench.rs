@@ -152,28 +152,34 @@ fn get(client: &mut Client) -> Result<()> {
     Ok(())
 }
 
-/// Requests a second over so many connections.
+/// Requests a second over so many connections, which are there before: QEMU accepts them one by
+/// one, and a burst of them waits for that.
 fn rate(port: u16, connections: usize) -> Result<f64> {
-    let each = |requests: usize| {
-        thread::scope(|scope| {
-            let clients: Vec<_> = (0..connections)
-                .map(|_| {
-                    scope.spawn(move || {
-                        let mut connection = Client::connect(port)?;
-                        (0..requests / connections).try_for_each(|_| get(&mut connection))
-                    })
-                })
-                .collect();
-            clients
-                .into_iter()
-                .try_for_each(|client| match client.join() {
-                    Ok(result) => result,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                })
-        })
-    };
-    each(WARM_UP)?;
+    let mut clients = Vec::new();
+    for _ in 0..connections {
+        let mut client = Client::connect(port)?;
+        get(&mut client)?;
+        clients.push(client);
+    }
+    each(&mut clients, WARM_UP)?;
     let begun = Instant::now();
-    each(REQUESTS)?;
+    each(&mut clients, REQUESTS)?;
     Ok(REQUESTS as f64 / begun.elapsed().as_secs_f64())
+}
+
+/// Sends so many requests over all of `clients`.
+fn each(clients: &mut [Client], requests: usize) -> Result<()> {
+    let share = requests / clients.len();
+    thread::scope(|scope| {
+        let clients: Vec<_> = clients
+            .iter_mut()
+            .map(|client| scope.spawn(move || (0..share).try_for_each(|_| get(client))))
+            .collect();
+        clients
+            .into_iter()
+            .try_for_each(|client| match client.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+    })
 }
