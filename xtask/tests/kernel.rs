@@ -154,6 +154,8 @@ fn a_program_has_its_arguments_and_environment_and_the_machine_its_exit_code() {
 fn what_is_typed_is_standard_input() {
     let setup = Setup::new("command.native.cwasm", "run program.cwasm cat");
     let mut console = setup.start();
+    // Before its first line, the port is still being set up.
+    console.wait_for("agave-kernel: address").unwrap();
     console.type_in("typed\n\u{4}").unwrap();
     let (code, console) = console.ended().unwrap();
     assert_eq!(code, Some(0), "{console}");
@@ -259,9 +261,9 @@ fn thousands_of_requests_in_a_row_and_sixteen_at_once_leave_nothing_in_the_heap(
         let last = after.last().copied().unwrap();
         let told = console.text();
         assert!(after.len() >= 8, "{told}");
-        // By the buffers of a connection; at most, by how many of the sixteen met.
+        // By the buffers of a connection; at most, by how many of the sixteen met, up to all.
         assert!(last.0 <= warm.0 + (256 << 10), "{told}");
-        assert!(last.1 <= warm.1 + warm.1 / 4, "{told}");
+        assert!(last.1 <= 2 * warm.1 + (4 << 20), "{told}");
     }
 }
 
