@@ -48,10 +48,11 @@ impl<'a> Initrd<'a> {
     /// # Errors
     /// [`InitrdError::Damaged`], [`InitrdError::Entry`].
     pub fn new(bytes: &'a [u8]) -> Result<Self, InitrdError> {
+        let given = !bytes.is_empty();
         // Some loaders fill up to a page.
         let bytes = &bytes[..bytes.len() - bytes.len() % BLOCK];
         let initrd = Self { bytes };
-        if !bytes.is_empty() {
+        if given {
             TarArchiveRef::new(bytes).map_err(InitrdError::Damaged)?;
             initrd.entries().try_for_each(|entry| entry.map(drop))?;
         }
@@ -276,7 +277,9 @@ mod tests {
             let archive = good(kind);
             assert!(Initrd::new(&archive).is_err(), "{kind}");
         }
-        assert!(Initrd::new(&[1; 512]).is_err());
+        for len in [1, 511, 512, 600] {
+            assert!(Initrd::new(&[1; 600][..len]).is_err(), "{len}");
+        }
     }
 
     #[test]
